@@ -14,7 +14,7 @@
 #include "util/compiler.h"
 
 void *xmalloc(size_t size) OWNED_BY(free);
-void *xcalloc(size_t n, size_t size) OWNED_BY(free); /* zeroed */
+void *xcalloc(size_t n, size_t size) OWNED_BY(free);      /* zeroed */
 void *xrealloc(void *p, size_t n, size_t size) NODISCARD; /* n * size bytes; keeps the content */
 char *xstrdup(const char *s) OWNED_BY(free);              /* NULL for NULL */
 char *xstrndup(const char *s, size_t n) OWNED_BY(free);
