@@ -27,6 +27,7 @@ struct db_options {
 	const char *path;            /* file */
 	bool read_only;
 	bool full_sync;              /* synchronous=FULL, else NORMAL */
+	uint32_t cache_kib;          /* ceiling of the page cache (PRAGMA cache_size); 0: SQLite's default, 2000 */
 	uint32_t application_id;     /* checked and set */
 	const char *const *migrations; /* [v] takes user_version v to v + 1; NULL-terminated */
 	const char *const *statements; /* the SQL table; NULL-terminated */
