@@ -7,6 +7,8 @@ mandir    ?= $(prefix)/share/man
 sysconfdir ?= /etc
 unitdir   ?= $(prefix)/lib/systemd/system
 compdir   ?= $(prefix)/share/bash-completion/completions
+docdir    ?= $(prefix)/share/doc/regmirror
+PYTHON    ?= /usr/bin/python3
 
 # ---- packages: name, and what each may use (the whole dependency graph) ----
 PKGS      := util oci db schedule select config report http registry store state source transfer sync
@@ -63,8 +65,8 @@ else
 CPPFLAGS  += -D_FORTIFY_SOURCE=2
 endif
 PCS       := $(sort $(foreach p,$(PKGS),$(PC_$(p))))
-PC_CFLAGS := $(if $(PCS),$(shell $(PKG_CONFIG) --cflags $(PCS)))
-PC_LIBS   := $(if $(PCS),$(shell $(PKG_CONFIG) --libs $(PCS)))
+PC_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PCS) 2>/dev/null)
+PC_LIBS   := $(shell $(PKG_CONFIG) --libs $(PCS) 2>/dev/null)
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Ipkg $(CPPFLAGS) \
              $(PC_CFLAGS) $(WARN) $(HARDEN) $(CFLAGS)
 
@@ -85,8 +87,13 @@ UNITS     := $(UNIT_SRC:tests/unit/%.c=$(O)/unit/%)
 BENCHES   := $(BENCH_SRC:bench/%.c=$(O)/bench/%)
 REPLAYS   := $(FUZZ_SRC:tests/fuzz/%.c=$(O)/replay/%)
 
-.PHONY: all check unit cli replay lint fmt fmt-check headers analyze fuzz bench compdb \
-        install uninstall dist clean help FORCE
+# `make -jN` decides for itself; without -j, tests and variants are built on all cores.
+PARALLEL   = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+SUBMAKE    = $(MAKE) --no-print-directory
+
+.PHONY: all deps deps-demo deps-test deps-dev demo test e2e check build-tests unit cli replay \
+        check-asan check-tsan lint lint-text headers fmt fmt-check warnings analyze fuzz fuzzers \
+        bench compdb install uninstall dist clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY: $(C_SRC:%.c=$(O)/obj/%.o)
 all: $(BINS)                  ## build the programs
@@ -94,6 +101,8 @@ all: $(BINS)                  ## build the programs
 
 # Changing any flag rebuilds: the stamp's content is the command line.
 $(O)/.flags: FORCE
+	@$(PKG_CONFIG) --print-errors --exists $(PCS) && echo '#include <uthash.h>' | $(CC) -E - > /dev/null || \
+	  { echo 'A library or tool is missing: run `make deps` (Debian; installs by apt).' >&2; exit 1; }
 	@mkdir -p $(@D); echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(LDFLAGS))' | cmp -s - $@ || \
 	  echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(LDFLAGS))' > $@
 FORCE:
@@ -129,25 +138,67 @@ $(O)/bench/%: $(O)/obj/bench/%.o $(call libs_of,$(PKGS))
 $(O)/replay/%: $(O)/obj/tests/fuzz/%.o $(O)/obj/tests/fuzz/standalone.o $(call libs_of,$(PKGS))
 	@mkdir -p $(@D); $(CC) $(LDFLAGS) $(LDHARDEN) -o $@ $+ $(PC_LIBS)
 
-check: unit cli replay        ## unit tests, command-line tests, fuzz corpora
+# ---- fresh machine: packages of Debian 12 and newer, by apt --------------------
+APT_BUILD := make gcc libc6-dev pkgconf libcurl4-openssl-dev libjansson-dev libssl-dev \
+             libsqlite3-dev libfyaml-dev libpcre2-dev uthash-dev
+APT_DEMO  := $(APT_BUILD) ca-certificates docker-registry openssl python3 skopeo zstd
+APT_TEST  := $(APT_DEMO) apache2-utils libcmocka-dev python3-pytest umoci
+APT_DEV   := $(APT_TEST) clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc pmccabe \
+             shellcheck universal-ctags
+deps:                         ## install what building needs (apt; sudo unless root)
+	@tests/lib/apt.sh $(APT_BUILD)
+deps-demo:
+	@tests/lib/apt.sh $(APT_DEMO)
+deps-test:                    ## install what the tests need
+	@tests/lib/apt.sh $(APT_TEST)
+deps-dev:                     ## install what lint, analyze and fuzz need
+	@tests/lib/apt.sh $(APT_DEV)
+demo: deps-demo               ## the main job on this machine, from nothing to a verified mirror
+	@$(SUBMAKE) $(PARALLEL) all
+	@REGMIRROR=$(abspath $(O)/bin/regmirror) PYTHON=$(PYTHON) tests/demo/demo.sh
+
+# ---- tests -----------------------------------------------------------------------
+test: deps-test               ## set up the machine, then check and e2e
+	@$(SUBMAKE) check
+	@$(SUBMAKE) e2e
+build-tests: $(BINS) $(UNITS) $(REPLAYS)
+check:                        ## unit tests, command-line tests, fuzz corpora
+	@$(SUBMAKE) $(PARALLEL) build-tests
+	@$(SUBMAKE) unit
+	@$(SUBMAKE) replay
+	@$(SUBMAKE) cli
 unit: $(UNITS)
-	@set -e; for t in $(UNITS); do echo "  TEST    $$t"; $$t; done
+	@failed=; for t in $(UNITS); do echo "  TEST    $$t"; $$t || failed="$$failed $$t"; done; \
+	  [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 cli: $(BINS)
 	@PATH="$(abspath $(O)/bin):$$PATH" tests/cli/run.sh
 replay: $(REPLAYS)
 	@set -e; for r in $(REPLAYS); do echo "  REPLAY  $$r"; $$r tests/fuzz/corpus/$$(basename $$r)/*; done
-check-asan:                   ## tests under ASan + UBSan, own build folder
-	@$(MAKE) --no-print-directory O=$(O)/asan SAN=address,undefined check
-check-tsan:                   ## tests under ThreadSanitizer
-	@$(MAKE) --no-print-directory O=$(O)/tsan SAN=thread check
-headers:                      ## each header compiles alone
+e2e:                          ## whole runs against docker-registry and a scripted faulty server
+	@$(SUBMAKE) $(PARALLEL) $(BINS)
+	@REGMIRROR=$(abspath $(O)/bin/regmirror) $(PYTHON) -B -m pytest -q -p no:cacheprovider tests/e2e $(E2E)
+check-asan:                   ## check under ASan and UBSan, own build folder
+	@$(SUBMAKE) O=$(O)/asan SAN=address,undefined check
+check-tsan:                   ## check under ThreadSanitizer
+	@$(SUBMAKE) O=$(O)/tsan SAN=thread check
+
+# ---- what reviewers would say, said by tools ---------------------------------------
+lint: fmt-check headers lint-text  ## style, layers, banned functions, sizes, warnings, manuals
+	@$(SUBMAKE) $(PARALLEL) warnings
+headers:
 	@set -e; for h in $(HEADERS); do $(CC) $(ALL_CFLAGS) -Werror -fsyntax-only -include $$h -x c /dev/null; done
 fmt:                          ## reformat in place
 	@clang-format -i $(C_SRC) $(HEADERS)
 fmt-check:
 	@clang-format --dry-run -Werror $(C_SRC) $(HEADERS)
-lint: fmt-check headers       ## style, self-contained headers, layering, size limits
+lint-text:
 	@tests/lint/layers.sh Makefile
+	@tests/lint/banned.sh
+	@tests/lint/sizes.sh
+	@tests/lint/texts.sh
+warnings:
+	@$(SUBMAKE) O=$(O)/gcc CC=gcc WERROR=1 build-tests
+	@$(SUBMAKE) O=$(O)/clang CC=clang WERROR=1 build-tests
 analyze: compdb               ## gcc -fanalyzer, clang-tidy, cppcheck
 	@set -e; for f in $(PKG_SRC) $(CMD_SRC); do \
 	  $(CC) $(ALL_CFLAGS) -U_FORTIFY_SOURCE -O0 -fanalyzer -Werror -c -o /dev/null $$f; \
@@ -155,21 +206,49 @@ analyze: compdb               ## gcc -fanalyzer, clang-tidy, cppcheck
 	    -Werror -c -o /dev/null $$f; done
 	@clang-tidy --quiet -p $(O) $(PKG_SRC) $(CMD_SRC)
 	@cppcheck -q --error-exitcode=1 --enable=warning,performance,portability --inline-suppr -Ipkg $(PKG_SRC) $(CMD_SRC)
-fuzz:                         ## build libFuzzer targets (clang)
-	@set -e; mkdir -p $(O)/fuzz; for f in $(FUZZ_SRC); do b=$(O)/fuzz/$$(basename $$f .c); echo "  FUZZ    $$b"; \
-	  clang -std=c17 -D_GNU_SOURCE -DVERSION='"fuzz"' -Ipkg -g -O1 -fsanitize=fuzzer,address,undefined -o $$b $$f $(PKG_SRC) $(PC_LIBS); done
-bench: $(BENCHES)             ## run the microbenchmarks
-	@set -e; for b in $(BENCHES); do $$b; done
 compdb: $(C_SRC:%.c=$(O)/obj/%.o)  ## compile_commands.json for clangd and clang-tidy
 	@{ echo '['; find $(O)/obj -name '*.o.json' | sort | xargs cat | sed '$$ s/,$$//'; echo ']'; } > $(O)/compile_commands.json
+
+# Every package once with clang's coverage, then each target linked with libFuzzer.  What a run
+# finds stays in the build folder; a crash is moved to tests/fuzz/corpus/ together with its mending.
+FUZZ_SECONDS ?= 300
+FUZZERS   := $(FUZZ_SRC:tests/fuzz/%.c=$(O)/bin/%)
+fuzz:                         ## run each fuzz target for FUZZ_SECONDS (clang; FUZZ="a b" picks some)
+	@$(SUBMAKE) $(PARALLEL) O=$(O)/fuzz CC=clang SAN=fuzzer-no-link,address,undefined fuzzers
+	@set -e; for f in $(if $(FUZZ),$(FUZZ:%=fuzz_%),$(notdir $(FUZZERS))); do \
+	  echo "  FUZZ    $$f, $(FUZZ_SECONDS) s"; mkdir -p $(O)/fuzz/found/$$f; \
+	  $(O)/fuzz/bin/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
+	    -artifact_prefix=$(O)/fuzz/found/$$f. $$(for d in tests/fuzz/$$f.dict; do [ ! -e $$d ] || echo -dict=$$d; done) \
+	    $(O)/fuzz/found/$$f tests/fuzz/corpus/$$f; done
+fuzzers: $(FUZZERS)
+$(O)/bin/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(call libs_of,$(PKGS))
+	@mkdir -p $(@D); echo "  LD      $@"; $(CC) $(LDFLAGS) -fsanitize=fuzzer $(LDHARDEN) -o $@ $+ $(PC_LIBS)
+bench: $(BENCHES)             ## run the microbenchmarks
+	@set -e; for b in $(BENCHES); do $$b; done
+
+# ---- shipping --------------------------------------------------------------------------
+MAN1      := $(wildcard cmd/*/*.1)
+MAN5      := $(wildcard conf/*.5)
 install: all                  ## install under $(DESTDIR)$(prefix)
 	install -D -m 755 -t $(DESTDIR)$(bindir) $(BINS)
-	@for p in $(PROGS); do mkdir -p $(DESTDIR)$(compdir); $(O)/bin/$$p completion bash > $(DESTDIR)$(compdir)/$$p; done
+	$(if $(MAN1),install -D -m 644 -t $(DESTDIR)$(mandir)/man1 $(MAN1))
+	$(if $(MAN5),install -D -m 644 -t $(DESTDIR)$(mandir)/man5 $(MAN5))
+	install -D -m 644 -t $(DESTDIR)$(docdir)/examples $(wildcard conf/*.yaml) README.md
+	install -D -m 644 systemd/regmirror.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/regmirror.conf
+	install -D -m 644 systemd/regmirror.tmpfiles $(DESTDIR)$(prefix)/lib/tmpfiles.d/regmirror.conf
+	install -D -m 644 -t $(DESTDIR)$(unitdir) $(wildcard systemd/*.service systemd/*.timer)
+	sed -i 's|/usr/bin/regmirror|$(bindir)/regmirror|' $(patsubst systemd/%,$(DESTDIR)$(unitdir)/%,$(wildcard systemd/*.service))
+	@for p in $(PROGS); do if text=$$($(O)/bin/$$p completion bash 2>/dev/null); then \
+	  mkdir -p $(DESTDIR)$(compdir) && printf '%s\n' "$$text" > $(DESTDIR)$(compdir)/$$p; fi; done
 uninstall:
-	rm -f $(PROGS:%=$(DESTDIR)$(bindir)/%) $(PROGS:%=$(DESTDIR)$(compdir)/%)
+	rm -f $(PROGS:%=$(DESTDIR)$(bindir)/%) $(PROGS:%=$(DESTDIR)$(compdir)/%) \
+	  $(patsubst %,$(DESTDIR)$(mandir)/man1/%,$(notdir $(MAN1))) $(patsubst %,$(DESTDIR)$(mandir)/man5/%,$(notdir $(MAN5))) \
+	  $(patsubst systemd/%,$(DESTDIR)$(unitdir)/%,$(wildcard systemd/*.service systemd/*.timer)) \
+	  $(DESTDIR)$(prefix)/lib/sysusers.d/regmirror.conf $(DESTDIR)$(prefix)/lib/tmpfiles.d/regmirror.conf
+	rm -rf $(DESTDIR)$(docdir)
 dist:                         ## reproducible source tarball
 	git archive --format=tar.gz --prefix=regmirror-$(VERSION)/ -o regmirror-$(VERSION).tar.gz HEAD
 clean:
 	rm -rf $(O)
 help:                         ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
