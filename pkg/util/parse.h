@@ -18,7 +18,8 @@ NODISCARD int parse_u64(const char *s, uint64_t *ret, struct error *err);
 /* "0", "512", "64KiB", "20GiB", "1TiB": bytes, powers of 1024; a bare number is bytes. */
 NODISCARD int parse_size(const char *s, uint64_t *ret_bytes, struct error *err);
 
-/* "0", "250ms", "90s", "15m", "6h", "7d", "1h30m": milliseconds; a bare number other than 0 is refused. */
+/* "0", "250ms", "90s", "15m", "6h", "7d", "1h30m": milliseconds; a bare number other than 0 is
+ * refused. */
 NODISCARD int parse_duration(const char *s, uint64_t *ret_ms, struct error *err);
 
 /* A boolean as YAML 1.2 writes it: true or false. */
