@@ -14,7 +14,8 @@
 
 struct map;
 
-/* free_value may be NULL; it is called for values that are replaced, removed, or left at the end. */
+/* free_value may be NULL; it is called for values that are replaced, removed, or left at the end.
+ */
 struct map *map_new(void (*free_value)(void *));
 void map_free(struct map *m); /* NULL is fine */
 DEFINE_CLEANUP(struct map *, map_free);
@@ -36,5 +37,6 @@ size_t map_count(const struct map *m);
 struct map_item;
 struct map_item *map_first(const struct map *m);
 struct map_item *map_next(const struct map_item *item);
-const void *map_key(const struct map_item *item, size_t *ret_len); /* ret_len may be NULL; has a NUL */
+const void *map_key(
+	const struct map_item *item, size_t *ret_len); /* ret_len may be NULL; has a NUL */
 void *map_value(const struct map_item *item);
