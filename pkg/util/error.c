@@ -22,6 +22,24 @@ const char *errc_name(enum errc code)
 	return (unsigned)code < ERR_MAX_ ? names[code] : "unknown error";
 }
 
+/* What the user can do about it is worth more than what the kernel calls it. */
+const char *errno_text(int sys)
+{
+	switch (sys) {
+	case ENOSPC:
+		return "no space left on the disk; free some or move the state directory";
+	case EDQUOT:
+		return "the disk quota is used up; free some space or move the state directory";
+	case EROFS:
+		return "the file system is read-only; make it writable or move the state directory";
+	case EMFILE:
+	case ENFILE:
+		return "too many open files; raise the limit (ulimit -n) or lower 'parallel'";
+	default:
+		return strerror(sys);
+	}
+}
+
 void error_clear(struct error *err)
 {
 	free(err->msg);
@@ -48,7 +66,7 @@ static void error_vset(struct error *err, enum errc code, int sys, const char *f
 		msg = NULL;
 		return;
 	}
-	if (sys && asprintf(&full, "%s: %s", msg, strerror(sys)) < 0)
+	if (sys && asprintf(&full, "%s: %s", msg, errno_text(sys)) < 0)
 		full = NULL;
 	err->msg = full ? steal(&full) : steal(&msg);
 }

@@ -61,7 +61,10 @@ static inline bool errc_is_retryable(enum errc code)
  */
 int error_set(struct error *err, enum errc code, const char *fmt, ...) PRINTF(3, 4);
 
-/* As error_set(ERR_IO) - or ERR_NOTFOUND, ERR_NOMEM - with ": strerror(errno)" appended. */
+/* strerror(), but a full or read-only disk says what to do about it.  Never NULL. */
+const char *errno_text(int sys);
+
+/* As error_set(ERR_IO) - or ERR_NOTFOUND, ERR_NOMEM - with ": errno_text(errno)" appended. */
 int error_errno(struct error *err, const char *fmt, ...) PRINTF(2, 3);
 
 /* Puts "fmt: " before the message and returns -err->code: context added on the way out. */

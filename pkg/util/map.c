@@ -100,7 +100,7 @@ struct map *map_new(void (*free_value)(void *))
 
 static void drop_value(const struct map *m, void *value)
 {
-	if (m->free_value)
+	if (m->free_value && value)
 		m->free_value(value);
 }
 
