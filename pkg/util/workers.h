@@ -21,5 +21,6 @@ NODISCARD int workers_new(
 void workers_free(struct workers *w);
 DEFINE_CLEANUP(struct workers *, workers_free);
 
-/* Runs run(ctx) on some thread.  False: the queue is full, nothing was taken.  Any thread may call. */
+/* Runs run(ctx) on some thread.  False: the queue is full, nothing was taken.  Any thread may call.
+ */
 NODISCARD bool workers_submit(struct workers *w, void (*run)(void *ctx), void *ctx);
