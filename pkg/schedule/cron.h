@@ -18,7 +18,8 @@ struct cron {
 	bool days_any, weekdays_any; /* the field was "*" (or began with it) */
 };
 
-/* Fails with ERR_USAGE: names the field and what is wrong; also when no date can ever match (31 February). */
+/* Fails with ERR_USAGE: names the field and what is wrong; also when no date can ever match (31
+ * February). */
 NODISCARD int cron_parse(const char *s, struct cron *ret, struct error *err);
 
 /*
@@ -26,4 +27,5 @@ NODISCARD int cron_parse(const char *s, struct cron *ret, struct error *err);
  * counts).  A local time that does not exist (spring forward) runs at the first minute after the
  * gap; one that exists twice runs once.  Fails with ERR_USAGE if none comes within 8 years.
  */
-NODISCARD int cron_next(const struct cron *c, int64_t after_sec, int64_t *ret_sec, struct error *err);
+NODISCARD int cron_next(
+	const struct cron *c, int64_t after_sec, int64_t *ret_sec, struct error *err);
