@@ -1,0 +1,169 @@
+/* engine.c - the queue of blobs, and how many move at once. */
+#include "transfer/job.h"
+
+#include "util/mem.h"
+
+struct transfer_engine *transfer_engine_new(const struct transfer_options *options)
+{
+	struct transfer_engine *e = xcalloc(1, sizeof(*e));
+
+	e->options = *options;
+	if (e->options.parallel == 0)
+		e->options.parallel = 1;
+	e->ring_pool = xcalloc(e->options.parallel, sizeof(*e->ring_pool));
+	return e;
+}
+
+void transfer_engine_free(struct transfer_engine *engine)
+{
+	if (!engine)
+		return;
+	while (engine->running) {
+		struct job *j = engine->running;
+
+		engine->running = j->next;
+		job_free(j);
+	}
+	while (engine->waiting) {
+		struct job *j = engine->waiting;
+
+		engine->waiting = j->next;
+		job_free(j);
+	}
+	for (size_t i = 0; i < engine->n_ring_pool; i++)
+		free(engine->ring_pool[i]);
+	free(engine->ring_pool);
+	free(engine);
+}
+
+static void take_ring(struct transfer_engine *e, struct job *j)
+{
+	if (e->n_ring_pool > 0)
+		j->ring = (struct ring){.data = e->ring_pool[--e->n_ring_pool]};
+	else
+		ring_init(&j->ring);
+}
+
+static void start_waiting(struct transfer_engine *e)
+{
+	while (e->waiting && e->n_running < e->options.parallel) {
+		struct job *j = e->waiting;
+		struct job **end = &e->running;
+
+		e->waiting = j->next;
+		if (!e->waiting)
+			e->waiting_last = NULL;
+		j->next = NULL;
+		j->running = true;
+		while (*end)
+			end = &(*end)->next;
+		*end = j;
+		e->n_running++;
+		take_ring(e, j);
+		job_start(j);
+	}
+}
+
+/* From the loop: so that done() never comes from inside transfer_blob(). */
+static void kick(void *ctx)
+{
+	start_waiting(ctx);
+}
+
+void engine_ended(struct transfer_engine *engine, struct job *j)
+{
+	for (struct job **at = &engine->running; *at; at = &(*at)->next) {
+		if (*at != j)
+			continue;
+		*at = j->next;
+		engine->n_running--;
+		break;
+	}
+	if (j->ring.data && engine->n_ring_pool < engine->options.parallel) {
+		engine->ring_pool[engine->n_ring_pool++] = j->ring.data;
+		j->ring.data = NULL;
+	}
+	job_free(j);
+	if (engine->waiting)
+		http_loop_post(engine->options.loop, kick, engine);
+}
+
+static struct sink sink_of(struct job *j, const struct transfer_destination *d)
+{
+	return (struct sink){
+		.job = j,
+		.reader = -1,
+		.registry = d->registry,
+		.store = d->store,
+		.repository = xstrdup(d->repository),
+		.mount_from = xstrdup(d->mount_from),
+	};
+}
+
+void transfer_blob(struct transfer_engine *engine, const struct transfer_request *request)
+{
+	struct job *j = xcalloc(1, sizeof(*j));
+
+	j->engine = engine;
+	j->digest = request->digest;
+	j->size = request->size;
+	j->sources = request->sources;
+	j->repository = xstrdup(request->repository);
+	j->trials.authority_only = request->authority_only;
+	j->done = request->done;
+	j->ctx = request->ctx;
+	j->spool = SPOOL_FILE_INIT;
+	for (size_t i = 0; i < request->n_destinations && i < TRANSFER_DESTINATIONS_MAX; i++)
+		j->sinks[j->n_sinks++] = sink_of(j, &request->destinations[i]);
+	if (engine->waiting_last)
+		engine->waiting_last->next = j;
+	else
+		engine->waiting = j;
+	engine->waiting_last = j;
+	http_loop_post(engine->options.loop, kick, engine);
+}
+
+void transfer_cancel_all(struct transfer_engine *engine)
+{
+	while (engine->waiting) {
+		struct job *j = engine->waiting;
+
+		engine->waiting = j->next;
+		if (!engine->waiting)
+			engine->waiting_last = NULL;
+		j->next = NULL;
+		job_cancel(j);
+	}
+	while (engine->running)
+		job_cancel(engine->running);
+}
+
+size_t transfer_running(const struct transfer_engine *engine)
+{
+	return engine->n_running;
+}
+
+size_t transfer_progress(
+	const struct transfer_engine *engine, struct transfer_progress *ret, size_t max)
+{
+	size_t n = 0;
+
+	for (const struct job *j = engine->running; j && n < max; j = j->next) {
+		const struct producer *p = &j->producer;
+
+		ret[n++] = (struct transfer_progress){
+			.digest = j->digest,
+			.size = j->size,
+			.position = j->position,
+			.source = p->kind == PRODUCER_SOURCE ? j->sources->items[p->source].name
+				  : p->kind == PRODUCER_FILE ? "local"
+							     : "",
+		};
+	}
+	return n;
+}
+
+uint64_t transfer_bytes(const struct transfer_engine *engine)
+{
+	return engine->bytes;
+}

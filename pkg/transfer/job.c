@@ -1,0 +1,397 @@
+/* job.c - the step machine of one blob. */
+#include "transfer/job.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+
+#include "util/clock.h"
+#include "util/mem.h"
+
+/* Passes after wrong content of mixed origin, failed uploads, or both; sources and sinks have their
+ * own counts. */
+#define JOB_PASSES_MAX 16
+/* Longest Retry-After of a destination that is waited for inside one run (sources.md 3.4). */
+#define JOB_WAIT_MAX_SEC SOURCE_PARK_MAX_SEC
+
+void job_event(
+	struct job *j, const struct sink *sink, const struct error *err, const char *fmt, ...)
+{
+	AUTO_FREE char *next = NULL;
+	const struct transfer_options *o = &j->engine->options;
+	struct transfer_event event = {.digest = &j->digest, .err = err};
+	va_list ap;
+
+	if (!o->event)
+		return;
+	va_start(ap, fmt);
+	next = xvasprintf(fmt, ap);
+	va_end(ap);
+	event.next = next;
+	if (sink)
+		event.destination = sink_name(sink);
+	else if (j->producer.kind == PRODUCER_SOURCE)
+		event.source = j->sources->items[j->producer.source].name;
+	o->event(o->ctx, &event);
+}
+
+void job_free(struct job *j)
+{
+	producer_stop(j);
+	http_timer_stop(&j->backoff);
+	http_timer_stop(&j->wake);
+	for (size_t i = 0; i < j->n_sinks; i++) {
+		sink_abort(&j->sinks[i]);
+		error_clear(&j->sinks[i].err);
+		free(j->sinks[i].repository);
+		free(j->sinks[i].mount_from);
+	}
+	if (j->spool.fd >= 0)
+		j->engine->spool_used -= j->size;
+	spool_close(&j->spool);
+	ring_clear(&j->ring);
+	hasher_free(j->hasher);
+	error_clear(&j->last);
+	free(j->repository);
+	free(j);
+}
+
+/* Tells the result, then gives the job up. */
+static void finish(struct job *j)
+{
+	struct error errors[TRANSFER_DESTINATIONS_MAX];
+	bool mounted[TRANSFER_DESTINATIONS_MAX];
+	struct transfer_result result = {
+		.n = j->n_sinks,
+		.errors = errors,
+		.mounted = mounted,
+		.fetched = j->fetched,
+		.reused = j->reused,
+	};
+	bool all = true;
+
+	j->ended = true;
+	producer_stop(j);
+	for (size_t i = 0; i < j->n_sinks; i++) {
+		errors[i] = ERROR_INIT;
+		mounted[i] = j->sinks[i].mounted;
+		if (j->sinks[i].state == SINK_DONE)
+			continue;
+		all = false;
+		error_move(&errors[i], &j->sinks[i].err);
+	}
+	if (all && j->spool.fd >= 0) {
+		j->engine->spool_used -= j->size;
+		spool_discard(&j->spool);
+	}
+	for (size_t i = 0; j->sources && i < j->sources->n; i++)
+		if (j->gave & (1u << i))
+			result.source = j->sources->items[i].name;
+	j->done(j->ctx, &result);
+	for (size_t i = 0; i < j->n_sinks; i++)
+		error_clear(&errors[i]);
+}
+
+bool job_has_active_sink(const struct job *j)
+{
+	for (size_t i = 0; i < j->n_sinks; i++)
+		if (sink_is_active(&j->sinks[i]))
+			return true;
+	return false;
+}
+
+static bool may_try_again(const struct sink *s)
+{
+	return s->state == SINK_FAILED && s->err.code == ERR_TEMP &&
+	       s->attempts < REGISTRY_ATTEMPTS && s->err.retry_sec <= JOB_WAIT_MAX_SEC;
+}
+
+static int rewind_job(struct job *j, struct error *err)
+{
+	j->position = 0;
+	j->verified = false;
+	j->gave = 0;
+	j->from_file = false;
+	ring_restart(&j->ring);
+	if (!j->hasher)
+		return hasher_new(j->digest.algo, &j->hasher, err);
+	return hasher_reset(j->hasher, j->digest.algo, err);
+}
+
+/* All sinks that are not done, or failed for good, get the blob from byte 0. */
+static void begin_pass(struct job *j)
+{
+	AUTO(error_clear) struct error err = ERROR_INIT;
+
+	j->passes++;
+	if (rewind_job(j, &err) < 0) {
+		for (size_t i = 0; i < j->n_sinks; i++)
+			if (j->sinks[i].state != SINK_DONE)
+				sink_fail(&j->sinks[i], &err);
+		return;
+	}
+	for (size_t i = 0; i < j->n_sinks; i++) {
+		struct sink *s = &j->sinks[i];
+
+		if (s->state != SINK_IDLE && !may_try_again(s))
+			continue;
+		s->reader = ring_reader_add(&j->ring);
+		s->state = SINK_IDLE;
+		s->sent = 0;
+		sink_open(s);
+	}
+}
+
+static void backoff_over(void *ctx)
+{
+	struct job *j = ctx;
+
+	j->backoff = NULL;
+	begin_pass(j);
+	job_step(j);
+}
+
+/* True when another pass was arranged. */
+static bool plan_pass(struct job *j)
+{
+	uint64_t wait = 0;
+	bool any = false;
+
+	for (size_t i = 0; i < j->n_sinks; i++) {
+		const struct sink *s = &j->sinks[i];
+		uint64_t ms;
+
+		if (!may_try_again(s))
+			continue;
+		any = true;
+		ms = backoff_ms(SOURCE_BACKOFF_MS, SOURCE_BACKOFF_CAP_MS, s->attempts);
+		if (s->err.retry_sec > 0)
+			ms += 1000 * (uint64_t)s->err.retry_sec;
+		if (ms > wait)
+			wait = ms;
+		job_event(j, s, &s->err, "sending it again in %" PRIu64 " ms", ms);
+	}
+	if (!any || j->passes >= JOB_PASSES_MAX)
+		return false;
+	producer_stop(j);
+	j->backoff = http_timer_start(j->engine->options.loop, wait, backoff_over, j);
+	return true;
+}
+
+/* Nobody gives the rest: every sink that still waits fails with the producer's last error. */
+static void fail_sinks(struct job *j)
+{
+	for (size_t i = 0; i < j->n_sinks; i++) {
+		AUTO(error_clear) struct error err = ERROR_INIT;
+
+		if (!sink_is_active(&j->sinks[i]))
+			continue;
+		sink_abort(&j->sinks[i]);
+		error_copy(&err, &j->last);
+		/* Its sources were tried to the end: another pass would not help. */
+		if (err.code == ERR_TEMP)
+			j->sinks[i].attempts = REGISTRY_ATTEMPTS;
+		sink_fail(&j->sinks[i], &err);
+	}
+}
+
+void job_restart(struct job *j)
+{
+	producer_stop(j);
+	if (j->spool.fd >= 0)
+		j->engine->spool_used -= j->size;
+	spool_discard(&j->spool);
+	j->spool_tried = false;
+	if (j->passes >= JOB_PASSES_MAX) {
+		fail_sinks(j);
+		return;
+	}
+	for (size_t i = 0; i < j->n_sinks; i++)
+		if (sink_is_active(&j->sinks[i]))
+			sink_abort(&j->sinks[i]);
+	begin_pass(j);
+}
+
+static size_t count_bits(uint32_t v)
+{
+	size_t n = 0;
+
+	for (; v; v &= v - 1)
+		n++;
+	return n;
+}
+
+static void blame(struct job *j, const struct error *err)
+{
+	if (!j->from_file && count_bits(j->gave) == 1) {
+		for (size_t i = 0; i < j->sources->n; i++)
+			if (j->gave & (1u << i))
+				source_learn(j->sources, &j->trials, i, 0, err, clock_mono_ms());
+		return;
+	}
+	/* Bytes of several origins: one of them is wrong, and only a whole copy from one tells
+	 * which. */
+	j->one_source = true;
+	j->trials.attempts++;
+}
+
+/* The bytes are all there and their hash is not the digest: away with them. */
+static void wrong_content(struct job *j, const struct digest *got)
+{
+	AUTO(error_clear) struct error err = ERROR_INIT;
+	char want[DIGEST_STR_MAX], have[DIGEST_STR_MAX];
+
+	(void)error_set(&err,
+		ERR_CORRUPT,
+		"%s: the bytes received hash to %s",
+		digest_format(&j->digest, want),
+		digest_format(got, have));
+	job_event(j, NULL, &err, "dropped; trying another source from byte 0");
+	if (j->from_file && j->spool.fd < 0)
+		j->avoid_store = true;
+	blame(j, &err);
+	error_move(&j->last, &err);
+	job_restart(j);
+}
+
+static void set_limit(struct job *j)
+{
+	if (j->verified)
+		j->ring.limit = j->size;
+	else
+		j->ring.limit = j->size > TRANSFER_HOLD_BACK ? j->size - TRANSFER_HOLD_BACK : 0;
+}
+
+static void verify(struct job *j)
+{
+	struct digest got;
+
+	if (j->verified || j->position < j->size || !job_has_active_sink(j))
+		return;
+	got = hasher_finish(j->hasher);
+	if (!digest_equal(&got, &j->digest)) {
+		wrong_content(j, &got);
+		return;
+	}
+	j->verified = true;
+}
+
+void job_took(struct job *j, const char *data, size_t n)
+{
+	AUTO(error_clear) struct error err = ERROR_INIT;
+
+	hasher_update(j->hasher, data, n);
+	if (j->spool.fd >= 0 && j->position == j->spool.length &&
+		spool_append(&j->spool, data, n, &err) < 0) {
+		/* The spool only saves work: without it the blob still arrives. */
+		job_event(j, NULL, &err, "going on without the spool");
+		j->engine->spool_used -= j->size;
+		spool_discard(&j->spool);
+	}
+	j->position += n;
+	set_limit(j);
+}
+
+/* While a mount may still make the bytes unnecessary, none are fetched. */
+static bool awaits_mount(const struct job *j)
+{
+	for (size_t i = 0; i < j->n_sinks; i++)
+		if (j->sinks[i].state == SINK_OPENING && j->sinks[i].mount_from)
+			return true;
+	return false;
+}
+
+static void produce(struct job *j)
+{
+	if (j->position == j->size || awaits_mount(j))
+		return;
+	if (producer_is_idle(j)) {
+		producer_start(j);
+		if (producer_is_idle(j) && j->position < j->size)
+			fail_sinks(j);
+	} else {
+		producer_pump(j);
+	}
+}
+
+static void step_once(struct job *j)
+{
+	if (j->backoff)
+		return;
+	if (job_has_active_sink(j))
+		produce(j);
+	verify(j);
+	set_limit(j);
+	for (size_t i = 0; i < j->n_sinks; i++)
+		if (sink_is_active(&j->sinks[i]))
+			sink_pump(&j->sinks[i]);
+	if (!job_has_active_sink(j) && !plan_pass(j))
+		finish(j);
+}
+
+void job_step(struct job *j)
+{
+	if (j->stepping) {
+		j->again = true;
+		return;
+	}
+	j->stepping = true;
+	do {
+		j->again = false;
+		step_once(j);
+	} while (j->again && !j->ended);
+	j->stepping = false;
+	if (j->ended)
+		engine_ended(j->engine, j);
+}
+
+static void woken(void *ctx)
+{
+	struct job *j = ctx;
+
+	j->wake = NULL;
+	job_step(j);
+}
+
+void job_wake(struct job *j)
+{
+	if (!j->wake && !j->ended)
+		j->wake = http_timer_start(j->engine->options.loop, 0, woken, j);
+}
+
+static void first_step(void *ctx)
+{
+	struct job *j = ctx;
+
+	j->backoff = NULL;
+	begin_pass(j);
+	job_step(j);
+}
+
+void job_start(struct job *j)
+{
+	/* A timer of no time: the step runs from the loop, and cancelling finds it in one place. */
+	j->backoff = http_timer_start(j->engine->options.loop, 0, first_step, j);
+}
+
+void job_cancel(struct job *j)
+{
+	AUTO(error_clear) struct error err = ERROR_INIT;
+	char text[DIGEST_STR_MAX];
+
+	http_timer_stop(&j->backoff);
+	producer_stop(j);
+	for (size_t i = 0; i < j->n_sinks; i++) {
+		if (j->sinks[i].state == SINK_DONE || j->sinks[i].state == SINK_FAILED)
+			continue;
+		sink_abort(&j->sinks[i]);
+		(void)error_set(&err,
+			ERR_CANCELED,
+			"blob %s: stopped at byte %" PRIu64 " of %" PRIu64,
+			digest_format(&j->digest, text),
+			j->position,
+			j->size);
+		sink_fail(&j->sinks[i], &err);
+	}
+	finish(j);
+	engine_ended(j->engine, j);
+}

@@ -1,0 +1,153 @@
+/*
+ * job.h - one blob on its way: producer, ring, sinks (internal to the package).
+ *
+ * A job makes passes.  In a pass every sink that still wants the blob opens, the
+ * producer fills the ring from byte 0, the sinks empty it; the pass ends when no sink is
+ * active.  Sinks that failed in a way that may pass are taken into another pass after a wait; a
+ * wrong digest ends the pass for all of them.
+ *
+ *	waiting -> pass (opening, moving, verifying) -> ended
+ *	             ^---- back-off ----'
+ *
+ * All calls come from the loop.  A callback of a sink or of the producer ends with job_step(),
+ * which alone decides what comes next.
+ */
+#pragma once
+
+#include "oci/hasher.h"
+#include "transfer/ring.h"
+#include "transfer/spool.h"
+#include "transfer/transfer.h"
+
+struct job;
+
+enum sink_state {
+	SINK_IDLE,    /* not opened in this pass */
+	SINK_OPENING, /* the upload session was asked for */
+	SINK_OPEN,    /* takes bytes */
+	SINK_CLOSING, /* all bytes taken: the answer, or fsync, is awaited */
+	SINK_DONE,    /* the destination confirmed the blob */
+	SINK_FAILED   /* err says why */
+};
+
+struct sink {
+	struct job *job;
+	enum sink_state state;
+	struct error err;
+	bool mounted;
+	bool paused; /* its PUT waits for bytes */
+	int reader;  /* in the job's ring; -1: none */
+	unsigned attempts;
+	uint64_t sent; /* bytes taken from the ring in this pass */
+	struct registry *registry;
+	struct store *store;
+	char *repository, *mount_from;
+	struct registry_upload *upload;
+	struct registry_call *call;
+	struct store_writer *writer;
+	char *chunk; /* of a chunked upload; or NULL */
+	size_t chunk_len, chunk_size;
+	struct sink_finish *finish; /* a worker has the writer; or NULL */
+};
+
+enum producer_kind {
+	PRODUCER_NONE,
+	PRODUCER_FILE,   /* the store's blob, or the spool's prefix */
+	PRODUCER_SOURCE, /* a GET */
+	PRODUCER_WAIT    /* every source is parked: a timer runs */
+};
+
+struct producer {
+	enum producer_kind kind;
+	int fd; /* PRODUCER_FILE; the spool's is borrowed */
+	bool own_fd;
+	uint64_t file_end; /* bytes of the file to read */
+	size_t source;     /* index; PRODUCER_SOURCE */
+	struct registry_call *call;
+	struct http_timer *timer;
+	bool paused;    /* the ring was full */
+	uint64_t start; /* position when this GET began */
+};
+
+struct job {
+	struct transfer_engine *engine;
+	struct job *next, *prev;
+	struct digest digest;
+	uint64_t size;
+	struct source_set *sources;
+	char *repository;
+	struct source_trials trials;
+	struct sink sinks[TRANSFER_DESTINATIONS_MAX];
+	size_t n_sinks;
+	void (*done)(void *ctx, struct transfer_result *result);
+	void *ctx;
+
+	struct producer producer;
+	struct ring ring;
+	struct hasher *hasher;
+	struct spool_file spool;
+	bool spool_tried;
+	uint64_t position; /* bytes produced in this pass */
+	bool verified;     /* position == size and the hash is right */
+	uint32_t gave;     /* sources that gave bytes to this pass, a bit each */
+	bool from_file;    /* the spool or the store gave bytes to this pass */
+	bool avoid_store;  /* its content turned out wrong */
+	bool one_source;   /* after a wrong digest of mixed origin: whole from one source */
+	struct error last; /* of the producer */
+	struct http_timer *backoff, *wake;
+	unsigned passes;
+	uint64_t fetched, reused;
+	bool running, stepping, again, ended;
+};
+
+/* ---- job.c ---- */
+void job_start(struct job *j); /* takes a ring; the first pass begins */
+void job_step(struct job *j);  /* something changed; may end the job, and free it */
+void job_wake(
+	struct job *j); /* a step soon, from the loop: for callbacks of curl, which must not step */
+void job_cancel(struct job *j); /* ends it with ERR_CANCELED */
+/* All bytes of this pass are worthless: every active sink starts over from byte 0. */
+void job_restart(struct job *j);
+/* The bytes are in the ring: hash and spool them, move the position. */
+void job_took(struct job *j, const char *data, size_t n);
+bool job_has_active_sink(const struct job *j);
+void job_event(struct job *j, const struct sink *sink, const struct error *err, const char *fmt,
+	...) PRINTF(4, 5);
+/* Frees everything, without callback. */
+void job_free(struct job *j);
+
+/* ---- producer.c ---- */
+void producer_start(struct job *j); /* from job->position on; on failure job->last says why */
+void producer_stop(struct job *j);
+void producer_pump(struct job *j); /* the ring has room again */
+bool producer_is_idle(const struct job *j);
+
+/* ---- sink.c, sink_registry.c, sink_store.c ---- */
+void sink_open(struct sink *s);                    /* SINK_IDLE -> OPENING, OPEN, DONE or FAILED */
+void sink_pump(struct sink *s);                    /* bytes are there, or the hash is right */
+void sink_abort(struct sink *s);                   /* back to SINK_IDLE, nothing left behind */
+void sink_fail(struct sink *s, struct error *err); /* takes err over */
+void sink_done(struct sink *s);
+void sink_registry_open(struct sink *s);
+void sink_registry_pump(struct sink *s);
+void sink_registry_abort(struct sink *s);
+void sink_store_open(struct sink *s);
+void sink_store_pump(struct sink *s);
+void sink_store_abort(struct sink *s);
+bool sink_is_active(const struct sink *s);
+const char *sink_name(const struct sink *s); /* host of the registry, or "the store" */
+
+/* ---- engine.c ---- */
+struct transfer_engine {
+	struct transfer_options options;
+	struct job *waiting, *waiting_last; /* in order of request */
+	struct job *running;                /* in order of start */
+	size_t n_running;
+	char **ring_pool; /* memory of rings that no job uses now */
+	size_t n_ring_pool;
+	uint64_t spool_used; /* bytes promised to running jobs */
+	uint64_t bytes;      /* received from sources */
+};
+
+/* The job is over: its result was told.  Starts the next one that waits. */
+void engine_ended(struct transfer_engine *engine, struct job *j);
