@@ -21,8 +21,8 @@ enum log_level {
 };
 
 struct log_options {
-	enum log_level level; /* lines above it are dropped */
-	bool json;            /* one JSON object a line: time, level, msg, fields */
+	enum log_level level;  /* lines above it are dropped */
+	bool json;             /* one JSON object a line: time, level, msg, fields */
 	bool journal_priority; /* "<N>" before the line: stderr is the journal's stream */
 };
 
@@ -33,7 +33,8 @@ struct log_field {
 	uint64_t number;
 };
 
-void log_setup(const struct log_options *options, FILE *out); /* before the first line; out is borrowed */
+void log_setup(
+	const struct log_options *options, FILE *out); /* before the first line; out is borrowed */
 void log_redact(const char *secret); /* text shorter than 4 characters is ignored */
 bool log_enabled(enum log_level level);
 /* Called before and after each line is printed, so that a progress display can step aside. */
