@@ -20,13 +20,14 @@ struct platform {
 	char variant[PLATFORM_PART_MAX];
 };
 
-/* "linux/arm64", "linux/arm/v7". Fails with ERR_USAGE. */
+/* "linux/arm64", "linux/arm/v7", as a person writes it.  Fails with ERR_USAGE. */
 NODISCARD int platform_parse(const char *s, struct platform *ret, struct error *err);
-/* From the parts of a descriptor (variant may be NULL); too long a part fails with ERR_REMOTE. */
-NODISCARD int platform_make(const char *os,
-	const char *architecture,
-	const char *variant,
-	struct platform *ret,
-	struct error *err);
+/*
+ * From the parts of a descriptor (variant may be NULL).  Unknown words are fine;
+ * a part that is too long, or holds '/', space or control characters, fails
+ * with ERR_REMOTE.
+ */
+NODISCARD int platform_make(const char *os, const char *architecture, const char *variant,
+	struct platform *ret, struct error *err);
 bool platform_equal(const struct platform *a, const struct platform *b);
 char *platform_format(const struct platform *p, char buf[static PLATFORM_TEXT_MAX]);
