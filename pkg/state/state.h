@@ -10,6 +10,9 @@
  * One thread per struct state.  Calls block on SQLite, some microseconds each
  * inside state_begin() .. state_commit(); the loop thread may call them.
  * Failures are ERR_IO with SQLite's words; a full or read-only disk says so.
+ * A function that is called for each row may read by other calls, but must not write: whether
+ * the rest of the iteration sees its rows is not said, and another process may make SQLite refuse
+ * it.
  *
  * `authority` is an upstream's authority as host/prefix, `target` a target's
  * identity: "registry:host[:port]/prefix" or "store:path#prefix".
@@ -25,12 +28,17 @@
 
 struct state;
 
-/* dirfd: the state directory.  read_only: no migration, no write (`plan`, `status`); ERR_NOTFOUND when there is no file then. */
+/* dirfd: the state directory.  read_only: no migration, no write (`plan`, `status`); ERR_NOTFOUND
+ * when there is no file then. */
 NODISCARD int state_open(int dirfd, bool read_only, struct state **ret, struct error *err);
 void state_close(struct state *s); /* rolls back what was not committed; NULL is fine */
 DEFINE_CLEANUP(struct state *, state_close);
 
-/* Nested calls count; writes outside are their own transactions. */
+/*
+ * A batch: one sync for all writes in between.  Nested calls count; writes outside are their own
+ * transactions.  After a failed write the batch goes on without it; after a failed
+ * commit nothing of the batch is there and no batch is open.
+ */
 NODISCARD int state_begin(struct state *s, struct error *err);
 NODISCARD int state_commit(struct state *s, struct error *err);
 
@@ -41,62 +49,42 @@ struct state_tag {
 	const char *target, *repository, *tag;
 	struct digest source;    /* digest at the authority */
 	struct digest published; /* at the target: the same, unless the index was rewritten */
-	const char *selection;   /* what of it was copied: platforms and so on, as one text; a different one is not "complete" */
+	const char *selection;   /* what of it was copied: platforms and so on, as one text; a
+				    different one is not "complete" */
 	int64_t changed_at;      /* seconds: when the tag was moved here */
 	int64_t confirmed_at;    /* seconds: when it was last confirmed complete in full */
 	int64_t seen_at;         /* seconds: when the authority was last asked */
 };
 
 /* ERR_NOTFOUND when nothing is remembered.  Text is valid until the next call. */
-NODISCARD int state_tag_get(struct state *s,
-	const char *target,
-	const char *repository,
-	const char *tag,
-	struct state_tag *ret,
-	struct error *err);
+NODISCARD int state_tag_get(struct state *s, const char *target, const char *repository,
+	const char *tag, struct state_tag *ret, struct error *err);
 NODISCARD int state_tag_put(struct state *s, const struct state_tag *row, struct error *err);
-NODISCARD int state_tag_forget(struct state *s,
-	const char *target,
-	const char *repository,
-	const char *tag,
-	struct error *err);
-/* Forgets all tags and locations of one repository at a target: it was wiped or written by others. */
+NODISCARD int state_tag_forget(struct state *s, const char *target, const char *repository,
+	const char *tag, struct error *err);
+/* Forgets all tags and locations of one repository at a target: it was wiped or written by others.
+ */
 NODISCARD int state_repository_forget(
 	struct state *s, const char *target, const char *repository, struct error *err);
 typedef bool state_tag_fn(void *ctx, const struct state_tag *row);
-/* All tags of a repository at a target (repository NULL: of the target), in order of repository and name. */
-NODISCARD int state_tags(struct state *s,
-	const char *target,
-	const char *repository,
-	state_tag_fn *fn,
-	void *ctx,
-	struct error *err);
+/* All tags of a repository at a target (repository NULL: of the target), in order of repository and
+ * name. */
+NODISCARD int state_tags(struct state *s, const char *target, const char *repository,
+	state_tag_fn *fn, void *ctx, struct error *err);
 
 /* ---- where blobs are ---- */
 
-NODISCARD int state_location_put(struct state *s,
-	const char *target,
-	const char *repository,
-	const struct digest *digest,
-	struct error *err);
+NODISCARD int state_location_put(struct state *s, const char *target, const char *repository,
+	const struct digest *digest, struct error *err);
 /* Whether the blob is believed to be in this repository of the target. */
-NODISCARD int state_location_has(struct state *s,
-	const char *target,
-	const char *repository,
-	const struct digest *digest,
-	bool *ret,
-	struct error *err);
-/* Any repository of the target that is believed to have it, for a mount; ERR_NOTFOUND. Text until the next call. */
-NODISCARD int state_location_any(struct state *s,
-	const char *target,
-	const struct digest *digest,
-	const char **ret_repository,
-	struct error *err);
-NODISCARD int state_location_forget(struct state *s,
-	const char *target,
-	const char *repository,
-	const struct digest *digest,
-	struct error *err);
+NODISCARD int state_location_has(struct state *s, const char *target, const char *repository,
+	const struct digest *digest, bool *ret, struct error *err);
+/* Any repository of the target that is believed to have it, for a mount; ERR_NOTFOUND. Text until
+ * the next call. */
+NODISCARD int state_location_any(struct state *s, const char *target, const struct digest *digest,
+	const char **ret_repository, struct error *err);
+NODISCARD int state_location_forget(struct state *s, const char *target, const char *repository,
+	const struct digest *digest, struct error *err);
 
 /* ---- the journal: release sets whose tags are being moved ---- */
 
@@ -105,26 +93,26 @@ struct state_move {
 	bool has_old;
 	struct digest old_digest; /* to roll back to */
 	struct digest new_digest;
-	struct digest source;     /* digest at the authority */
-	const char *authority, *source_repository, *selection; /* for the state_tag row when it is done */
-	const char *media_type;   /* of the new manifest */
+	struct digest source; /* digest at the authority */
+	const char *authority, *source_repository,
+		*selection;     /* for the state_tag row when it is done */
+	const char *media_type; /* of the new manifest */
 	bool done;
 };
 
-/* Begins a set: the moves are durable when this returns.  *ret_set names it. */
-NODISCARD int state_set_begin(struct state *s,
-	const char *rule,
-	const struct state_move *moves,
-	size_t n_moves,
-	int64_t *ret_set,
-	struct error *err);
+/*
+ * Begins a set: the moves are durable when this returns.  *ret_set names it.  An enclosing
+ * state_begin() is committed before, and another one begun after.
+ */
+NODISCARD int state_set_begin(struct state *s, const char *rule, const struct state_move *moves,
+	size_t n_moves, int64_t *ret_set, struct error *err);
 NODISCARD int state_move_done(
 	struct state *s, int64_t set, const struct state_move *move, struct error *err);
 NODISCARD int state_set_end(struct state *s, int64_t set, struct error *err);
 typedef bool state_move_fn(void *ctx, int64_t set, const struct state_move *move);
-/* Moves of sets that were begun and not ended: what a killed run left, oldest first. */
-NODISCARD int state_moves_pending(
-	struct state *s, state_move_fn *fn, void *ctx, struct error *err);
+/* Moves, done or not, of sets that were begun and not ended: what a killed run left, oldest first.
+ */
+NODISCARD int state_moves_pending(struct state *s, state_move_fn *fn, void *ctx, struct error *err);
 
 /* ---- runs, for `status` ---- */
 
@@ -134,22 +122,25 @@ struct state_run {
 	int64_t last_success;         /* seconds; 0: never */
 	uint32_t images, failed;
 	uint64_t bytes;
-	const char *error;            /* last error's text, or NULL */
+	const char *error; /* last error's text, or NULL */
 	int64_t error_at;
 };
 
+/* last_success 0 and error NULL leave what earlier runs put there; error_at tells which is newer.
+ */
 NODISCARD int state_run_put(struct state *s, const struct state_run *row, struct error *err);
 typedef bool state_run_fn(void *ctx, const struct state_run *row);
 /* The last run of each rule and target, in order of rule. */
 NODISCARD int state_runs(struct state *s, state_run_fn *fn, void *ctx, struct error *err);
 
 struct state_source {
-	const char *upstream, *source; /* "k8s", "registry.k8s.io" */
-	int64_t last_contact;          /* seconds of the last good answer; 0: never */
+	const char *upstream, *source;      /* "k8s", "registry.k8s.io" */
+	int64_t last_contact;               /* seconds of the last good answer; 0: never */
 	uint64_t requests, bytes, failures; /* of the last run that used it */
-	const char *error;             /* its last error, or NULL */
+	const char *error;                  /* its last error, or NULL */
 	int64_t error_at;
 };
+/* As for runs: last_contact 0 and error NULL leave what is there. */
 NODISCARD int state_source_put(struct state *s, const struct state_source *row, struct error *err);
 typedef bool state_source_fn(void *ctx, const struct state_source *row);
 NODISCARD int state_sources(struct state *s, state_source_fn *fn, void *ctx, struct error *err);

@@ -1,0 +1,145 @@
+/* schema.c - state.db: its tables and every statement that the package runs. */
+#include "state/internal.h"
+
+/* regmirror-state(5) describes these tables; change both together, by a new migration. */
+const char *const state_migrations[] = {
+	"CREATE TABLE place ("
+	" id INTEGER PRIMARY KEY,"
+	" target TEXT NOT NULL,"
+	" repository TEXT NOT NULL,"
+	" UNIQUE (target, repository)"
+	") STRICT;"
+	"CREATE TABLE tag ("
+	" place INTEGER NOT NULL REFERENCES place,"
+	" name TEXT NOT NULL,"
+	" authority TEXT NOT NULL,"
+	" source_repository TEXT NOT NULL,"
+	" source BLOB NOT NULL,"
+	" published BLOB NOT NULL,"
+	" selection TEXT NOT NULL,"
+	" changed_at INTEGER NOT NULL,"
+	" confirmed_at INTEGER NOT NULL,"
+	" seen_at INTEGER NOT NULL,"
+	" PRIMARY KEY (place, name)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE TABLE location ("
+	" digest BLOB NOT NULL,"
+	" place INTEGER NOT NULL REFERENCES place,"
+	" PRIMARY KEY (digest, place)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE INDEX location_place ON location (place);"
+	"CREATE TABLE release_set ("
+	/* Numbers are not used again: a journal row of an old set can never be taken for a new
+	   one's. */
+	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" rule TEXT NOT NULL"
+	") STRICT;"
+	"CREATE TABLE move ("
+	" release_set INTEGER NOT NULL REFERENCES release_set ON DELETE CASCADE,"
+	" position INTEGER NOT NULL,"
+	" target TEXT NOT NULL,"
+	" repository TEXT NOT NULL,"
+	" tag TEXT NOT NULL,"
+	" old BLOB,"
+	" new BLOB NOT NULL,"
+	" source BLOB NOT NULL,"
+	" authority TEXT NOT NULL,"
+	" source_repository TEXT NOT NULL,"
+	" selection TEXT NOT NULL,"
+	" media_type TEXT NOT NULL,"
+	" done INTEGER NOT NULL,"
+	" PRIMARY KEY (release_set, position)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE UNIQUE INDEX move_tag ON move (release_set, target, repository, tag);"
+	"CREATE TABLE run ("
+	" rule TEXT NOT NULL,"
+	" target TEXT NOT NULL,"
+	" started_at INTEGER NOT NULL,"
+	" ended_at INTEGER NOT NULL,"
+	" last_success INTEGER NOT NULL,"
+	" images INTEGER NOT NULL,"
+	" failed INTEGER NOT NULL,"
+	" bytes INTEGER NOT NULL,"
+	" error TEXT,"
+	" error_at INTEGER NOT NULL,"
+	" PRIMARY KEY (rule, target)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE TABLE source ("
+	" upstream TEXT NOT NULL,"
+	" source TEXT NOT NULL,"
+	" last_contact INTEGER NOT NULL,"
+	" requests INTEGER NOT NULL,"
+	" bytes INTEGER NOT NULL,"
+	" failures INTEGER NOT NULL,"
+	" error TEXT,"
+	" error_at INTEGER NOT NULL,"
+	" PRIMARY KEY (upstream, source)"
+	") STRICT, WITHOUT ROWID;",
+	NULL,
+};
+
+#define TAG_COLUMNS                                                                \
+	"SELECT t.authority, t.source_repository, p.target, p.repository, t.name," \
+	" t.selection, t.source, t.published, t.changed_at, t.confirmed_at, t.seen_at"
+
+const char *const state_statements[] = {
+	[STMT_PLACE_FIND] = "SELECT id FROM place WHERE target = ?1 AND repository = ?2",
+	[STMT_PLACE_PUT] = "INSERT INTO place (target, repository) VALUES (?1, ?2)",
+	[STMT_TAG_GET] = TAG_COLUMNS " FROM place p JOIN tag t ON t.place = p.id AND t.name = ?3"
+				     " WHERE p.target = ?1 AND p.repository = ?2",
+	[STMT_TAG_PUT] = "INSERT OR REPLACE INTO tag (place, name, authority, source_repository,"
+			 " selection, source, published, changed_at, confirmed_at, seen_at)"
+			 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+	[STMT_TAG_FORGET] = "DELETE FROM tag WHERE name = ?3 AND place ="
+			    " (SELECT id FROM place WHERE target = ?1 AND repository = ?2)",
+	[STMT_TAGS_FORGET] = "DELETE FROM tag WHERE place ="
+			     " (SELECT id FROM place WHERE target = ?1 AND repository = ?2)",
+	[STMT_TAGS] = TAG_COLUMNS " FROM place p JOIN tag t ON t.place = p.id"
+				  " WHERE p.target = ?1 AND (?2 IS NULL OR p.repository = ?2)"
+				  " ORDER BY p.repository, t.name",
+	[STMT_LOCATION_PUT] = "INSERT INTO location (digest, place) VALUES (?1, ?2)"
+			      " ON CONFLICT DO NOTHING",
+	[STMT_LOCATION_HAS] = "SELECT 1 FROM place p"
+			      " JOIN location l ON l.digest = ?3 AND l.place = p.id"
+			      " WHERE p.target = ?1 AND p.repository = ?2",
+	[STMT_LOCATION_ANY] = "SELECT p.repository FROM location l JOIN place p ON p.id = l.place"
+			      " WHERE l.digest = ?2 AND p.target = ?1 ORDER BY l.place LIMIT 1",
+	[STMT_LOCATION_FORGET] = "DELETE FROM location WHERE digest = ?3 AND place ="
+				 " (SELECT id FROM place WHERE target = ?1 AND repository = ?2)",
+	[STMT_LOCATIONS_FORGET] = "DELETE FROM location WHERE place ="
+				  " (SELECT id FROM place WHERE target = ?1 AND repository = ?2)",
+	[STMT_SET_PUT] = "INSERT INTO release_set (rule) VALUES (?1)",
+	[STMT_SET_END] = "DELETE FROM release_set WHERE id = ?1",
+	[STMT_MOVE_PUT] = "INSERT INTO move (release_set, position, target, repository, tag,"
+			  " authority, source_repository, selection, media_type, old, new, source,"
+			  " done) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+	[STMT_MOVE_DONE] = "UPDATE move SET done = 1 WHERE release_set = ?1 AND target = ?2"
+			   " AND repository = ?3 AND tag = ?4",
+	[STMT_MOVES] = "SELECT release_set, target, repository, tag, authority, source_repository,"
+		       " selection, media_type, old, new, source, done FROM move"
+		       " ORDER BY release_set, position",
+	/* A run without a success or an error keeps what is remembered of earlier ones. */
+	[STMT_RUN_PUT] =
+		"INSERT INTO run (rule, target, started_at, ended_at, last_success, images, failed,"
+		" bytes, error, error_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+		" ON CONFLICT DO UPDATE SET started_at = excluded.started_at,"
+		" ended_at = excluded.ended_at,"
+		" last_success = max(last_success, excluded.last_success),"
+		" images = excluded.images, failed = excluded.failed, bytes = excluded.bytes,"
+		" error_at = iif(excluded.error IS NULL, error_at, excluded.error_at),"
+		" error = coalesce(excluded.error, error)",
+	[STMT_RUNS] = "SELECT rule, target, started_at, ended_at, last_success, images, failed,"
+		      " bytes, error, error_at FROM run ORDER BY rule, target",
+	[STMT_SOURCE_PUT] =
+		"INSERT INTO source (upstream, source, last_contact, requests, bytes, failures,"
+		" error, error_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+		" ON CONFLICT DO UPDATE SET"
+		" last_contact = max(last_contact, excluded.last_contact),"
+		" requests = excluded.requests, bytes = excluded.bytes,"
+		" failures = excluded.failures,"
+		" error_at = iif(excluded.error IS NULL, error_at, excluded.error_at),"
+		" error = coalesce(excluded.error, error)",
+	[STMT_SOURCES] = "SELECT upstream, source, last_contact, requests, bytes, failures, error,"
+			 " error_at FROM source ORDER BY upstream, source",
+	[STMT_MAX_] = NULL,
+};
