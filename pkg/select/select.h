@@ -5,27 +5,26 @@
  * the `semver` range (or there is none), and matches no `exclude`; then `latest: N`
  * keeps the N highest versions and drops what is no version (design.md 4).  Pure: no I/O.
  *
- * Regular expressions are PCRE2, matched against the whole tag, with a match limit
- * (SELECT_MATCH_LIMIT), so that a bad one ends in an error and not in a hang.
- * semver: Semantic Versioning 2.0.0 with an optional leading "v" and one to three numbers ("3.9" is 3.9.0); ranges are
- * "=1.2 >=1.10 <2 !=1.3 ^1.2 ~1.2 1.x 1.2.* 1.2 - 1.4", joined by spaces or commas (and) and "||" (or).
- * A pre-release satisfies a range only where a bound of the same version has one, too.
+ * An expression that is nothing but a tag ("v1.34.1", "latest") means that tag alone: its dots
+ * are dots.  Anything else is a regular expression (PCRE2), matched against the whole tag, with
+ * a match limit (SELECT_MATCH_LIMIT), so that a bad one ends in an error and not in a hang.
+ * semver: a range as in range.h, over versions as in semver.h.  `latest` counts versions, not
+ * tags: "3.9" and "3.9.0" are one version, and both stay or both go.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "select/match.h"
 #include "util/error.h"
-
-#define SELECT_MATCH_LIMIT 100000 /* PCRE2 match steps for one tag; real patterns need below 1000 */
 
 enum select_reason {
 	SELECT_WANTED,
 	SELECT_NOT_INCLUDED,
-	SELECT_SEMVER,   /* outside the range, or no version */
+	SELECT_SEMVER, /* outside the range, or no version */
 	SELECT_EXCLUDED,
-	SELECT_OLD,      /* not among the latest N, or no version while latest is set */
+	SELECT_OLD, /* not among the latest N, or no version while latest is set */
 };
 const char *select_reason_text(enum select_reason r); /* "excluded", "not included", ... */
 
@@ -41,19 +40,21 @@ struct select_rules {
 struct selector;
 
 /* Compiles.  Fails with ERR_USAGE: which expression, at which offset, why.  Strings are copied. */
-NODISCARD int selector_new(const struct select_rules *rules, struct selector **ret, struct error *err);
+NODISCARD int selector_new(
+	const struct select_rules *rules, struct selector **ret, struct error *err);
 void selector_free(struct selector *s);
 DEFINE_CLEANUP(struct selector *, selector_free);
 
-/* True when the rules are literal names only (no listing needed): every include is a plain tag, and nothing else is set. */
+/*
+ * True when the rules are literal names only (no listing needed): every include is
+ * a plain tag, and nothing else is set.
+ */
 bool selector_is_literal(const struct selector *s);
 
 /*
- * Decides for all tags of a repository at once: ret[i] for tags[i], n of them.
+ * Decides for all tags of a repository at once: ret[i] for tags[i], n of them.  One thread at
+ * a time (match.h).
  * Fails with ERR_USAGE when a match hits the limit.
  */
-NODISCARD int selector_apply(const struct selector *s,
-	const char *const *tags,
-	size_t n,
-	enum select_reason *ret,
-	struct error *err);
+NODISCARD int selector_apply(const struct selector *s, const char *const *tags, size_t n,
+	enum select_reason *ret, struct error *err);
