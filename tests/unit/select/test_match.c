@@ -9,7 +9,7 @@
 
 struct example {
 	const char *pattern, *name;
-	bool matches = false;
+	bool matches;
 };
 
 static void check(
