@@ -5,7 +5,8 @@
  * manual page's check.  Every error reads "file:line:column: message" and is
  * ERR_USAGE: unknown key, wrong type, duplicate key, bad value, an unknown upstream
  * or target named by a rule.  All strings belong to the struct config.
- * ${VAR} and file:PATH are expanded in secrets only (username, password), and those never appear in config_show().
+ * ${VAR} and file:PATH are expanded in secrets only (username, password), and those never appear in
+ * config_show().
  */
 #pragma once
 
@@ -23,11 +24,11 @@
 struct config_registry {
 	char *host; /* "localhost:5000", "registry.corp.example/team": longest match wins */
 	bool tls;   /* false: plain HTTP ("tls: off") */
-	char *ca, *cert, *key;       /* PEM paths or NULL */
-	char *username, *password;   /* expanded; NULL: none, then docker's config.json is asked */
-	unsigned connections;        /* 0: default */
-	double requests_per_second;  /* 0: no limit */
-	char *resolve_to;            /* or NULL */
+	char *ca, *cert, *key;      /* PEM paths or NULL */
+	char *username, *password;  /* expanded; NULL: none, then docker's config.json is asked */
+	unsigned connections;       /* 0: default */
+	double requests_per_second; /* 0: no limit */
+	char *resolve_to;           /* or NULL */
 };
 
 struct config_mirror {
@@ -51,8 +52,14 @@ struct config_target {
 	char *prefix;   /* "" or "k8s" */
 };
 
-enum config_index { CONFIG_INDEX_KEEP, CONFIG_INDEX_REWRITE };
-enum config_publish { CONFIG_PUBLISH_EACH, CONFIG_PUBLISH_TOGETHER };
+enum config_index {
+	CONFIG_INDEX_KEEP,
+	CONFIG_INDEX_REWRITE
+};
+enum config_publish {
+	CONFIG_PUBLISH_EACH,
+	CONFIG_PUBLISH_TOGETHER
+};
 
 enum config_immutable {
 	CONFIG_IMMUTABLE_DEFAULT, /* semver for registry.k8s.io, none elsewhere */
@@ -63,16 +70,16 @@ enum config_immutable {
 
 struct config_rule {
 	char *name;
-	size_t upstream;         /* index into upstreams */
-	size_t *targets;         /* indexes into targets, in the order written */
+	size_t upstream; /* index into upstreams */
+	size_t *targets; /* indexes into targets, in the order written */
 	size_t n_targets;
-	char **repositories;     /* at least one, without the upstream's prefix */
+	char **repositories; /* at least one, without the upstream's prefix */
 	size_t n_repositories;
-	char *rename;            /* "mirror/{repository}"; NULL: unchanged */
+	char *rename;              /* "mirror/{repository}"; NULL: unchanged */
 	char **include, **exclude; /* regular expressions; include literal names too */
 	size_t n_include, n_exclude;
-	char *semver;            /* or NULL */
-	unsigned latest;         /* 0: all */
+	char *semver;               /* or NULL */
+	unsigned latest;            /* 0: all */
 	struct platform *platforms; /* none: all */
 	size_t n_platforms;
 	enum config_index index;
@@ -82,13 +89,13 @@ struct config_rule {
 	char *immutable_regex;
 	bool has_schedule;
 	struct cron schedule;
-	char *schedule_text;     /* or NULL */
+	char *schedule_text; /* or NULL */
 	uint64_t jitter_ms;
 };
 
 struct config {
-	char *path;         /* of the file */
-	char *state;        /* directory */
+	char *path;  /* of the file */
+	char *state; /* directory */
 	unsigned parallel;
 	uint64_t bandwidth; /* bytes/s; 0: no cap */
 	uint64_t recheck_ms;
@@ -128,10 +135,12 @@ const char *config_default_path(void);
 const struct config_registry *config_registry_of(const struct config *c, const char *name);
 const struct config_rule *config_rule_find(const struct config *c, const char *name); /* or NULL */
 
-/* The effective configuration as YAML with all defaults, secrets as "***"; loads again to the same (but for secrets). */
+/* The effective configuration as YAML with all defaults, secrets as "***"; loads again to the same
+ * (but for secrets). */
 NODISCARD int config_show(const struct config *c, struct buf *out, struct error *err);
 
-/* The settings table, for the manual page's check: the key's path ("sync[].tags.latest"), its type, its default. NULL at the end. */
+/* The settings table, for the manual page's check: the key's path ("sync[].tags.latest"), its type,
+ * its default. NULL at the end. */
 struct config_setting {
 	const char *path, *type, *def;
 };

@@ -1,0 +1,181 @@
+#include "config/checks.h"
+
+#include <arpa/inet.h>
+
+#include "oci/reference.h"
+#include "select/match.h"
+#include "select/select.h"
+#include "util/mem.h"
+
+#define NAME_MAX_LEN 64 /* characters: names stand in log lines, tables and metrics' labels */
+#define NAME_CHARS   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+
+int check_path(const char *text, struct error *err)
+{
+	if (strstr(text, "${"))
+		return error_set(err, ERR_USAGE, "${...} works in username and password only");
+	return 0;
+}
+
+/* The schemes are libcurl's for proxies that tunnel or relay HTTP. */
+int check_proxy(const char *text, struct error *err)
+{
+	static const char *const schemes[] = {
+		"http://",
+		"https://",
+		"socks5://",
+		"socks5h://",
+	};
+	const char *host = NULL;
+	AUTO_FREE char *name = NULL;
+
+	if (check_path(text, err) < 0)
+		return -ERR_USAGE;
+	for (size_t i = 0; i < ARRAY_SIZE(schemes) && !host; i++) {
+		if (strncmp(text, schemes[i], strlen(schemes[i])) == 0)
+			host = text + strlen(schemes[i]);
+	}
+	if (!host)
+		return error_set(err,
+			ERR_USAGE,
+			"a proxy begins with http://, https://, socks5:// or socks5h://");
+	if (strchr(host, '@'))
+		host = strrchr(host, '@') + 1;
+	name = xstrndup(host, strcspn(host, "/"));
+	if (!host_is_valid(name) || strlen(host) > strlen(name) + 1)
+		return error_set(err, ERR_USAGE, "'%.80s' is no proxy's host[:port]", host);
+	return 0;
+}
+
+/* A host, a domain (".corp.example"), an address, a network (10.0.0.0/8), or "*" for all: as in
+ * NO_PROXY. */
+int check_bypass(const char *text, struct error *err)
+{
+	if (strpbrk(text, " ,\"'"))
+		return error_set(err, ERR_USAGE, "'%.80s' is no host: one to a list item", text);
+	return 0;
+}
+
+int check_address(const char *text, struct error *err)
+{
+	struct in6_addr room;
+
+	if (inet_pton(AF_INET, text, &room) != 1 && inet_pton(AF_INET6, text, &room) != 1)
+		return error_set(err, ERR_USAGE, "'%.80s' is no IP address", text);
+	return 0;
+}
+
+int check_name(const char *text, struct error *err)
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len > NAME_MAX_LEN || strspn(text, NAME_CHARS) != len ||
+		strchr("._-", text[0]))
+		return error_set(err,
+			ERR_USAGE,
+			"'%.80s' is no name: up to %d letters, digits and '._-', a letter or digit first",
+			text,
+			NAME_MAX_LEN);
+	return 0;
+}
+
+int check_host(const char *text, struct error *err)
+{
+	if (strstr(text, "://"))
+		return error_set(err,
+			ERR_USAGE,
+			"'%.80s': without a scheme, please; plain HTTP is 'tls: off' in registries",
+			text);
+	if (!host_is_valid(text))
+		return error_set(err, ERR_USAGE, "'%.80s' is no host[:port]", text);
+	return 0;
+}
+
+int check_source(const char *text, struct error *err)
+{
+	const char *slash = strchr(text, '/');
+	AUTO_FREE char *host = xstrndup(text, strcspn(text, "/"));
+
+	if (strstr(text, "://") || !slash)
+		return check_host(text, err);
+	if (check_host(host, err) < 0)
+		return -ERR_USAGE;
+	if (!repository_is_valid(slash + 1))
+		return error_set(err,
+			ERR_USAGE,
+			"'%.80s' in '%.80s' is no part of a repository's name",
+			slash + 1,
+			text);
+	return 0;
+}
+
+int check_repository(const char *text, struct error *err)
+{
+	if (!repository_is_valid(text))
+		return error_set(err,
+			ERR_USAGE,
+			"'%.80s' is no repository: lower-case letters, digits, single '._-' within, '/'",
+			text);
+	return 0;
+}
+
+int check_tag(const char *text, struct error *err)
+{
+	if (!tag_is_valid(text))
+		return error_set(err, ERR_USAGE, "'%.80s' is no tag", text);
+	return 0;
+}
+
+char *rename_apply(const char *pattern, const char *repository)
+{
+	char *out = xstrdup(pattern);
+	char *at;
+
+	while ((at = strstr(out, RENAME_PLACE)) != NULL) {
+		char *longer = xasprintf(
+			"%.*s%s%s", (int)(at - out), out, repository, at + strlen(RENAME_PLACE));
+
+		free(out);
+		out = longer;
+	}
+	return out;
+}
+
+int check_rename(const char *text, struct error *err)
+{
+	AUTO_FREE char *example = NULL;
+
+	if (strlen(text) > REPOSITORY_MAX)
+		return error_set(err, ERR_USAGE, "longer than any repository's name");
+	example = rename_apply(text, "r");
+	if (strpbrk(example, "{}"))
+		return error_set(
+			err, ERR_USAGE, "'%.80s': the only placeholder is " RENAME_PLACE, text);
+	if (!repository_is_valid(example))
+		return error_set(err, ERR_USAGE, "'%.80s' does not make a repository's name", text);
+	return 0;
+}
+
+int check_glob(const char *text, struct error *err)
+{
+	AUTO(pattern_freep) struct pattern *pattern = NULL;
+
+	return pattern_glob(text, &pattern, err);
+}
+
+static int check_selector(const struct select_rules *rules, struct error *err)
+{
+	AUTO(selector_freep) struct selector *selector = NULL;
+
+	return selector_new(rules, &selector, err);
+}
+
+int check_regex(const char *text, struct error *err)
+{
+	return check_selector(&(struct select_rules){.include = &text, .n_include = 1}, err);
+}
+
+int check_semver(const char *text, struct error *err)
+{
+	return check_selector(&(struct select_rules){.semver = text}, err);
+}
