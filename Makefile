@@ -233,7 +233,7 @@ install: all                  ## install under $(DESTDIR)$(prefix)
 	install -D -m 755 -t $(DESTDIR)$(bindir) $(BINS)
 	$(if $(MAN1),install -D -m 644 -t $(DESTDIR)$(mandir)/man1 $(MAN1))
 	$(if $(MAN5),install -D -m 644 -t $(DESTDIR)$(mandir)/man5 $(MAN5))
-	install -D -m 644 -t $(DESTDIR)$(docdir)/examples $(wildcard conf/*.yaml) README.md
+	install -D -m 644 -t $(DESTDIR)$(docdir)/examples $(wildcard conf/*.yaml README.md)
 	install -D -m 644 systemd/regmirror.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/regmirror.conf
 	install -D -m 644 systemd/regmirror.tmpfiles $(DESTDIR)$(prefix)/lib/tmpfiles.d/regmirror.conf
 	install -D -m 644 -t $(DESTDIR)$(unitdir) $(wildcard systemd/*.service systemd/*.timer)
