@@ -1,0 +1,607 @@
+/* One hop on one easy handle: its options, libcurl's callbacks, its timer, and what its end means.
+ */
+#include <ctype.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "http/internal.h"
+#include "util/clock.h"
+#include "util/mem.h"
+#include "util/parse.h"
+
+#define SMALL_BUFFER     (16 * 1024L)  /* bytes: one TLS record; libcurl's writes are no larger */
+#define BULK_BUFFER      (256 * 1024L) /* bytes: on plain TCP a third of the CPU (sources.md 6.2) */
+#define IDLE_CONN_SEC    60L           /* CDNs close after 60 to 75 s (sources.md 6.2) */
+#define KEEPALIVE_SEC    30L
+#define KEEPALIVE_EVERY  15L
+#define EXPECT_MS        1000L  /* for "100 Continue"; request.h */
+#define UPLOAD_ANSWER_MS 300000 /* registries hash an upload after its last byte came */
+#define ERROR_BODY_MS    2000 /* what explains an error is short, or never comes (protocol.md 7.2) */
+#define DROP_MAX         (64 * 1024) /* bytes of an unwanted body read to keep the connection */
+#define REASON_MAX       200         /* characters of libcurl's words in a message */
+#define CONNECT_SLACK_MS 1000        /* libcurl ends a connect itself, with a better message */
+#define STALL_LOOKS      4           /* within stall_ms at the peer's acknowledgements */
+
+/* ---- handles ---- */
+
+static size_t on_header_line(char *line, size_t size, size_t n, void *ctx);
+static size_t on_write(char *data, size_t size, size_t n, void *ctx);
+static size_t on_read(char *to, size_t size, size_t n, void *ctx);
+static int on_seek(void *ctx, curl_off_t offset, int origin);
+static int on_request(void *ctx, char *peer, char *here, int peer_port, int here_port);
+
+/* Options as data: the first failure is remembered. */
+struct setup {
+	CURL *easy;
+	CURLcode rc;
+};
+
+static void set_long(struct setup *s, CURLoption option, long value)
+{
+	if (s->rc == CURLE_OK)
+		s->rc = curl_easy_setopt(s->easy, option, value);
+}
+
+static void set_pointer(struct setup *s, CURLoption option, const void *value)
+{
+	if (s->rc == CURLE_OK)
+		s->rc = curl_easy_setopt(s->easy, option, value);
+}
+
+static const struct {
+	CURLoption option;
+	long value;
+} fixed_options[] = {
+	{CURLOPT_NOSIGNAL, 1},
+	{CURLOPT_QUICK_EXIT, 1}, /* removing a handle does not wait for a name that hangs */
+	{CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1},
+	{CURLOPT_FOLLOWLOCATION, 0},
+	{CURLOPT_NETRC, CURL_NETRC_IGNORED},
+	{CURLOPT_SUPPRESS_CONNECT_HEADERS, 1},
+	{CURLOPT_HEADEROPT, CURLHEADER_SEPARATE},
+	{CURLOPT_TCP_NODELAY, 1},
+	{CURLOPT_TCP_KEEPALIVE, 1},
+	{CURLOPT_TCP_KEEPIDLE, KEEPALIVE_SEC},
+	{CURLOPT_TCP_KEEPINTVL, KEEPALIVE_EVERY},
+	{CURLOPT_MAXAGE_CONN, IDLE_CONN_SEC},
+	{CURLOPT_EXPECT_100_TIMEOUT_MS, EXPECT_MS},
+	{CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2},
+	{CURLOPT_SSL_VERIFYPEER, 1},
+	{CURLOPT_SSL_VERIFYHOST, 2},
+};
+
+CURLcode handle_setup(struct handle *handle)
+{
+	const struct host *h = handle->host;
+	const struct http_host_options *o = h->options;
+	struct setup s = {.easy = handle->easy};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fixed_options); i++)
+		set_long(&s, fixed_options[i].option, fixed_options[i].value);
+	set_pointer(&s, CURLOPT_PROTOCOLS_STR, "http,https");
+	set_pointer(&s, CURLOPT_USERAGENT, h->loop->user_agent);
+	set_pointer(&s, CURLOPT_PROXY, o->no_proxy ? "" : proxy_for(&h->loop->proxy, &h->url));
+	set_pointer(&s, CURLOPT_NOPROXY, ""); /* else libcurl reads the environment */
+	set_long(&s, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms);
+	if (o->ca)
+		set_pointer(&s, CURLOPT_CAINFO, o->ca);
+	if (o->cert)
+		set_pointer(&s, CURLOPT_SSLCERT, o->cert);
+	if (o->key)
+		set_pointer(&s, CURLOPT_SSLKEY, o->key);
+	if (o->resolve_to) {
+		handle->resolve.data =
+			xasprintf("%s:%u:%s", h->url.host, h->url.port, o->resolve_to);
+		set_pointer(&s, CURLOPT_RESOLVE, &handle->resolve);
+	}
+	set_pointer(&s, CURLOPT_ERRORBUFFER, handle->reason);
+	if (s.rc != CURLE_OK)
+		return s.rc;
+	(void)curl_easy_setopt(handle->easy, CURLOPT_HEADERFUNCTION, on_header_line);
+	(void)curl_easy_setopt(handle->easy, CURLOPT_WRITEFUNCTION, on_write);
+	(void)curl_easy_setopt(handle->easy, CURLOPT_READFUNCTION, on_read);
+	(void)curl_easy_setopt(handle->easy, CURLOPT_SEEKFUNCTION, on_seek);
+	(void)curl_easy_setopt(handle->easy, CURLOPT_PREREQFUNCTION, on_request);
+	return CURLE_OK;
+}
+
+static bool has_upload(const struct http_call *call)
+{
+	enum http_method m = call->request.method;
+
+	return m == HTTP_POST || m == HTTP_PUT || m == HTTP_PATCH;
+}
+
+static bool still_sending(const struct http_call *call)
+{
+	return has_upload(call) && call->sent < call->request.body_size;
+}
+
+static void set_method(struct setup *s, const struct http_call *call)
+{
+	enum http_method m = call->request.method;
+
+	/* What an earlier exchange on this handle was goes first: HTTPGET clears UPLOAD and NOBODY.
+	 */
+	set_pointer(s, CURLOPT_CUSTOMREQUEST, NULL);
+	set_long(s, CURLOPT_HTTPGET, 1);
+	if (m == HTTP_HEAD)
+		set_long(s, CURLOPT_NOBODY, 1);
+	if (m == HTTP_DELETE)
+		set_pointer(s, CURLOPT_CUSTOMREQUEST, http_method_name(m));
+	if (!has_upload(call))
+		return;
+	set_long(s, CURLOPT_UPLOAD, 1);
+	if (m != HTTP_PUT)
+		set_pointer(s, CURLOPT_CUSTOMREQUEST, http_method_name(m));
+	if (s->rc == CURLE_OK)
+		s->rc = curl_easy_setopt(
+			s->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)call->request.body_size);
+}
+
+static CURLcode handle_prepare(struct handle *handle, struct http_call *call)
+{
+	struct setup s = {.easy = handle->easy};
+	bool upload = has_upload(call), bulk = call->request.bulk;
+	/* TLS gives one record of 16 KiB at a time, however much room there is. */
+	bool plain = strcmp(call->url.scheme, "http") == 0;
+
+	set_pointer(&s, CURLOPT_URL, call->url.text);
+	set_method(&s, call);
+	set_pointer(&s, CURLOPT_HTTPHEADER, call->headers);
+	set_long(&s, CURLOPT_FRESH_CONNECT, call->retried);
+	set_long(&s, CURLOPT_BUFFERSIZE, bulk && !upload && plain ? BULK_BUFFER : SMALL_BUFFER);
+	set_long(&s, CURLOPT_UPLOAD_BUFFERSIZE, bulk && upload ? BULK_BUFFER : SMALL_BUFFER);
+	set_pointer(&s, CURLOPT_HEADERDATA, call);
+	set_pointer(&s, CURLOPT_WRITEDATA, call);
+	set_pointer(&s, CURLOPT_READDATA, call);
+	set_pointer(&s, CURLOPT_SEEKDATA, call);
+	set_pointer(&s, CURLOPT_PREREQDATA, call);
+	set_pointer(&s, CURLOPT_PRIVATE, call);
+	return s.rc;
+}
+
+/* ---- the timer ---- */
+
+static uint64_t deadline(const struct http_call *call)
+{
+	const struct http_host_options *o = call->host->options;
+	uint64_t wait_ms = o->stall_ms;
+
+	switch (call->phase) {
+	case PHASE_CONNECT:
+		return call->active_ms + o->connect_ms + CONNECT_SLACK_MS;
+	case PHASE_WAIT:
+		wait_ms = o->first_byte_ms;
+		if (call->request.method == HTTP_PUT || call->request.method == HTTP_PATCH)
+			wait_ms = UPLOAD_ANSWER_MS;
+		return call->active_ms + wait_ms;
+	case PHASE_BODY:
+		if (call->response.status >= 400 && wait_ms > ERROR_BODY_MS)
+			wait_ms = ERROR_BODY_MS;
+		break;
+	case PHASE_SEND:
+	default:
+		break;
+	}
+	/* Waiting for ourselves is no stall. */
+	return (call->paused ? call->loop->now_ms : call->active_ms) + wait_ms;
+}
+
+/* Bytes that the peer's TCP acknowledged on this connection: those in the kernel's buffer have not
+ * moved yet. */
+static uint64_t acknowledged(const struct http_call *call)
+{
+	struct tcp_info info = {.tcpi_bytes_acked = 0};
+	curl_socket_t fd = CURL_SOCKET_BAD;
+	socklen_t len = sizeof(info);
+
+	if (curl_easy_getinfo(call->handle->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK ||
+		fd == CURL_SOCKET_BAD || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return 0;
+	return info.tcpi_bytes_acked;
+}
+
+static void timer_rearm(struct http_call *call, uint64_t due_ms)
+{
+	uint64_t look_ms = call->loop->now_ms + call->host->options->stall_ms / STALL_LOOKS;
+
+	timer_set(&call->timer, call->phase == PHASE_SEND && look_ms < due_ms ? look_ms : due_ms);
+}
+
+static void phase_enter(struct http_call *call, enum call_phase phase)
+{
+	call->phase = phase;
+	call->active_ms = call->loop->now_ms;
+	timer_rearm(call, deadline(call));
+}
+
+static void on_timer(void *ctx)
+{
+	static const char *const what[] = {
+		[PHASE_CONNECT] = "no connection",
+		[PHASE_SEND] = "the peer took no byte",
+		[PHASE_WAIT] = "no answer",
+		[PHASE_BODY] = "no byte came",
+	};
+	struct http_call *call = ctx;
+	uint64_t now_ms = call->loop->now_ms, acked, due_ms;
+	char span[DURATION_TEXT_MAX];
+
+	if (call->phase == PHASE_SEND && (acked = acknowledged(call)) != call->acked) {
+		call->acked = acked;
+		call->active_ms = now_ms;
+	}
+	due_ms = deadline(call);
+	if (due_ms > now_ms) {
+		timer_rearm(call, due_ms);
+		return;
+	}
+	/* An error's status is an answer, also when its body never comes. */
+	if (!call->header_done || call->response.status < 400)
+		(void)error_set(&call->fail,
+			ERR_TEMP,
+			"%s://%s: %s for %s",
+			call->url.scheme,
+			call->url.host,
+			what[call->phase],
+			format_duration(now_ms - call->active_ms, span));
+	call_finish(call, CURLE_OPERATION_TIMEDOUT);
+}
+
+/* ---- start and stop ---- */
+
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void reset_hop(struct http_call *call)
+{
+	struct http_response *r = &call->response;
+
+	call->paused = call->resume = 0;
+	call->curl_paused = 0;
+	call->header_done = call->follow = false;
+	call->sent = call->acked = call->dropped = 0;
+	r->status = 0;
+	r->body_bytes = 0;
+	r->content_length = -1;
+	r->retry_after = 0;
+	r->headers = &call->handle->fields;
+	buf_reset(&r->body);
+	fields_reset(&call->handle->fields);
+	call->handle->fields.bytes = 0;
+	call->handle->reason[0] = '\0';
+}
+
+int exchange_start(struct http_call *call, struct error *err)
+{
+	struct http_loop *loop = call->loop;
+	CURLcode rc;
+	CURLMcode added;
+
+	call->handle = handle_get(call->host);
+	if (!call->handle)
+		return error_set(err, ERR_NOMEM, "libcurl gives no handle for %s", call->url.host);
+	reset_hop(call);
+	rc = handle_prepare(call->handle, call);
+	if (rc != CURLE_OK)
+		return error_set(err, ERR_USAGE, "libcurl: %s", curl_easy_strerror(rc));
+	if (call->start_us == 0)
+		call->start_us = now_us();
+	call->state = CALL_RUNNING;
+	TAILQ_INSERT_TAIL(&loop->calls, call, link);
+	call->host->stats.running++;
+	timer_init(&call->timer, loop, on_timer, call);
+	phase_enter(call, PHASE_CONNECT);
+	added = curl_multi_add_handle(loop->multi, call->handle->easy);
+	loop->again = true;
+	if (added == CURLM_OK)
+		return 0;
+	exchange_stop(call);
+	return error_set(err, ERR_NOMEM, "libcurl: %s", curl_multi_strerror(added));
+}
+
+void exchange_stop(struct http_call *call)
+{
+	struct http_loop *loop = call->loop;
+
+	TAILQ_REMOVE(call->state == CALL_DOOMED ? &loop->doomed : &loop->calls, call, link);
+	if (call->resuming)
+		TAILQ_REMOVE(&loop->resume, call, resume_link);
+	if (call->throttled)
+		TAILQ_REMOVE(&loop->throttled, call, throttle_link);
+	call->resuming = call->throttled = false;
+	timer_unset(&call->timer);
+	(void)curl_multi_remove_handle(loop->multi, call->handle->easy);
+	call->response.total_us = now_us() - call->start_us;
+	host_leave(call->host);
+}
+
+bool exchange_rewind(struct http_call *call)
+{
+	const struct http_request *r = &call->request;
+
+	if (call->sent > 0 && !r->body && !(r->rewind && r->rewind(r->ctx)))
+		return false;
+	call->sent = 0;
+	return true;
+}
+
+/* ---- callbacks ---- */
+
+/* The connection stands and the request goes out now; also when libcurl repeats it by itself. */
+static int on_request(void *ctx, char *peer, char *here, int peer_port, int here_port)
+{
+	struct http_call *call = ctx;
+
+	(void)peer;
+	(void)here;
+	(void)peer_port;
+	(void)here_port;
+	call->host->stats.requests++;
+	phase_enter(call, still_sending(call) ? PHASE_SEND : PHASE_WAIT);
+	return CURL_PREREQFUNC_OK;
+}
+
+static int on_seek(void *ctx, curl_off_t offset, int origin)
+{
+	struct http_call *call = ctx;
+
+	if (offset != 0 || origin != SEEK_SET || call->state != CALL_RUNNING)
+		return CURL_SEEKFUNC_FAIL;
+	return exchange_rewind(call) ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+}
+
+static enum http_io read_body(struct http_call *call, char *to, size_t room, size_t *ret_n)
+{
+	const struct http_request *r = &call->request;
+
+	if (!r->body)
+		return r->read(r->ctx, to, room, ret_n);
+	memcpy(to, (const char *)r->body + call->sent, room);
+	*ret_n = room;
+	return HTTP_IO_OK;
+}
+
+static size_t on_read(char *to, size_t size, size_t n, void *ctx)
+{
+	struct http_call *call = ctx;
+	uint64_t left = call->request.body_size - call->sent;
+	size_t room = size * n, got = 0;
+
+	if (call->state != CALL_RUNNING)
+		return CURL_READFUNC_ABORT;
+	if (left == 0)
+		return 0;
+	switch (read_body(call, to, left < room ? (size_t)left : room, &got)) {
+	case HTTP_IO_PAUSE:
+		call->paused |= PAUSE_READ;
+		call->curl_paused |= CURLPAUSE_SEND;
+		return CURL_READFUNC_PAUSE;
+	case HTTP_IO_OK:
+		if (got > 0)
+			break;
+		(void)error_set(&call->fail, ERR_USAGE, "the body to send ended early");
+		return CURL_READFUNC_ABORT;
+	case HTTP_IO_ABORT:
+	default:
+		(void)error_set(&call->fail, ERR_CANCELED, "stopped while sending");
+		return CURL_READFUNC_ABORT;
+	}
+	call->sent += got;
+	call->host->stats.bytes_out += got;
+	call->active_ms = call->loop->now_ms;
+	if (!still_sending(call) && call->phase == PHASE_SEND)
+		phase_enter(call, PHASE_WAIT);
+	return got;
+}
+
+/* Bytes that nobody wants: read while they are few, for the sake of the connection. */
+static size_t drop(struct http_call *call, size_t n)
+{
+	call->dropped += n;
+	return call->dropped > DROP_MAX ? CURL_WRITEFUNC_ERROR : n;
+}
+
+static size_t collect(struct http_call *call, const char *data, size_t n)
+{
+	struct buf *body = &call->response.body;
+	size_t room = call->request.body_max - body->len;
+
+	if (call->request.body_max == 0)
+		return drop(call, n);
+	/* Of an error's explanation the beginning is enough. */
+	if (n <= room || call->response.status >= 400) {
+		if (buf_append(body, data, n < room ? n : room, &call->fail) == 0 && n <= room)
+			return n;
+	} else {
+		(void)error_set(&call->fail,
+			ERR_REMOTE,
+			"%s://%s: body larger than %zu bytes",
+			call->url.scheme,
+			call->url.host,
+			call->request.body_max);
+	}
+	return CURL_WRITEFUNC_ERROR;
+}
+
+static size_t on_write(char *data, size_t size, size_t n, void *ctx)
+{
+	struct http_call *call = ctx;
+	const struct http_request *r = &call->request;
+	size_t taken = size * n;
+
+	if (call->state != CALL_RUNNING)
+		return CURL_WRITEFUNC_ERROR;
+	call->active_ms = call->loop->now_ms;
+	if (!call->header_done || call->follow)
+		return drop(call, taken);
+	if (!rate_allows(call)) {
+		call->curl_paused |= CURLPAUSE_RECV;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	switch (r->write ? r->write(r->ctx, data, taken) : HTTP_IO_OK) {
+	case HTTP_IO_OK:
+		break;
+	case HTTP_IO_PAUSE:
+		call->paused |= PAUSE_WRITE;
+		call->curl_paused |= CURLPAUSE_RECV;
+		return CURL_WRITEFUNC_PAUSE;
+	case HTTP_IO_ABORT:
+	default:
+		(void)error_set(&call->fail, ERR_CANCELED, "stopped while receiving");
+		return CURL_WRITEFUNC_ERROR;
+	}
+	call->response.body_bytes += taken;
+	call->host->stats.bytes_in += taken;
+	call->loop->allowance -= (double)taken;
+	return r->write ? taken : collect(call, data, taken);
+}
+
+/* ---- the answer's header ---- */
+
+static void describe(struct http_call *call)
+{
+	struct http_response *r = &call->response;
+	const char *after = http_header(r, "Retry-After");
+	curl_off_t us = 0;
+
+	r->url = call->url.text;
+	r->content_length = fields_content_length(r->headers);
+	if (after && retry_after_parse(after, clock_wall_sec(), &r->retry_after, NULL) < 0)
+		r->retry_after = 0;
+	if (curl_easy_getinfo(call->handle->easy, CURLINFO_STARTTRANSFER_TIME_T, &us) == CURLE_OK)
+		r->ttfb_us = (uint64_t)us;
+}
+
+/* Whether the header that is now complete belongs to the answer we wait for. */
+static bool is_final(struct http_call *call)
+{
+	int status = call->response.status;
+
+	/* After a 417 to "Expect: 100-continue" libcurl sends the request again without it. */
+	return status >= 200 &&
+	       !(status == 417 && call->request.expect_continue && still_sending(call));
+}
+
+static bool header_end(struct http_call *call)
+{
+	const struct http_request *q = &call->request;
+	struct http_response *r = &call->response;
+	long status = 0;
+
+	(void)curl_easy_getinfo(call->handle->easy, CURLINFO_RESPONSE_CODE, &status);
+	r->status = (int)status;
+	call->active_ms = call->loop->now_ms;
+	if (!is_final(call)) {
+		r->status = 0;
+		fields_reset(&call->handle->fields);
+		return true;
+	}
+	call->header_done = true;
+	describe(call);
+	call->follow = redirect_wanted(call);
+	phase_enter(call, PHASE_BODY);
+	if (call->follow)
+		return true;
+	if (q->method != HTTP_HEAD && !q->write && q->body_max > 0 && r->status < 400 &&
+		r->content_length > 0 && (uint64_t)r->content_length > q->body_max)
+		return error_set(&call->fail,
+			       ERR_REMOTE,
+			       "%s://%s: a body of %lld bytes is announced, %zu are allowed",
+			       call->url.scheme,
+			       call->url.host,
+			       (long long)r->content_length,
+			       q->body_max) == 0;
+	if (q->on_header && !q->on_header(q->ctx, r))
+		return error_set(&call->fail, ERR_CANCELED, "stopped at the header") == 0;
+	return true;
+}
+
+static size_t on_header_line(char *line, size_t size, size_t n, void *ctx)
+{
+	struct http_call *call = ctx;
+	struct fields *fields = &call->handle->fields;
+	size_t len = size * n;
+
+	if (call->state != CALL_RUNNING)
+		return CURL_WRITEFUNC_ERROR;
+	fields->bytes += len;
+	if (fields->bytes > HTTP_HEADER_BYTES) {
+		(void)error_set(&call->fail,
+			ERR_REMOTE,
+			"%s://%s: header larger than %d bytes",
+			call->url.scheme,
+			call->url.host,
+			HTTP_HEADER_BYTES);
+		return CURL_WRITEFUNC_ERROR;
+	}
+	if (call->header_done) /* trailers */
+		return len;
+	if (len >= 5 && strncasecmp(line, "HTTP/", 5) == 0)
+		fields_reset(fields);
+	else if (line[0] == '\r' || line[0] == '\n')
+		return header_end(call) ? len : CURL_WRITEFUNC_ERROR;
+	else if (fields_add(fields, line, len, &call->fail) < 0)
+		return CURL_WRITEFUNC_ERROR;
+	return len;
+}
+
+/* ---- the end ---- */
+
+static enum errc class_of(CURLcode code)
+{
+	/* All other codes mean that the network or the peer broke off: worth another try. */
+	static const struct {
+		CURLcode code;
+		enum errc class;
+	} classes[] = {
+		{CURLE_PEER_FAILED_VERIFICATION, ERR_REMOTE},
+		{CURLE_SSL_ISSUER_ERROR, ERR_REMOTE},
+		{CURLE_SSL_INVALIDCERTSTATUS, ERR_REMOTE},
+		{CURLE_SSL_CLIENTCERT, ERR_REMOTE},
+		{CURLE_WEIRD_SERVER_REPLY, ERR_REMOTE},
+		{CURLE_UNSUPPORTED_PROTOCOL, ERR_REMOTE},
+		{CURLE_URL_MALFORMAT, ERR_REMOTE},
+		{CURLE_BAD_CONTENT_ENCODING, ERR_REMOTE},
+		{CURLE_SSL_CACERT_BADFILE, ERR_USAGE},
+		{CURLE_SSL_CERTPROBLEM, ERR_USAGE},
+		{CURLE_OUT_OF_MEMORY, ERR_NOMEM},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
+		if (classes[i].code == code)
+			return classes[i].class;
+	}
+	return ERR_TEMP;
+}
+
+void exchange_verdict(struct http_call *call, CURLcode code, struct error *err)
+{
+	const char *reason = call->handle->reason;
+	AUTO_FREE char *shown = NULL;
+
+	if (call->fail.code) {
+		error_move(err, &call->fail);
+		return;
+	}
+	/* An error's status stands, however badly its body ends (protocol.md 7.2). */
+	if (call->header_done && (code == CURLE_OK || call->response.status >= 400))
+		return;
+	if (!*reason)
+		reason = curl_easy_strerror(code);
+	shown = text_sanitize(reason, strcspn(reason, "\r\n"), REASON_MAX);
+	(void)error_set(err,
+		code == CURLE_OK ? ERR_REMOTE : class_of(code),
+		"%s://%s: %s",
+		call->url.scheme,
+		call->url.host,
+		code == CURLE_OK ? "an answer without a header" : shown);
+}
