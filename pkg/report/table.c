@@ -1,0 +1,327 @@
+#include "report/table.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#include "oci/json.h"
+#include "util/clock.h"
+#include "util/mem.h"
+#include "util/parse.h"
+#include "util/tty.h"
+#include "util/utf8.h"
+
+#define GAP            2    /* spaces between columns */
+#define TEXT_WIDTH_MIN 12   /* columns below which no text is cut */
+#define TEXT_SHOWN_MAX 1000 /* characters of one text that are printed at all */
+#define DIGEST_SHOWN   12   /* hex digits: as docker and podman show an id */
+#define ELLIPSIS       "..."
+#define ELLIPSIS_WIDTH 3
+#define MISSING        "-"
+
+struct cell {
+	bool given;
+	uint64_t number; /* counts, bytes, milliseconds; seconds as two's complement */
+	char *text;      /* texts and digests; owned */
+};
+
+struct table {
+	const struct column *columns;
+	size_t n_columns;
+	struct cell *cells; /* row by row */
+	size_t n_rows, next_column;
+	size_t cap_rows;
+};
+
+struct table *table_new(const struct column *columns, size_t n_columns)
+{
+	struct table *t = xcalloc(1, sizeof(*t));
+
+	t->columns = columns;
+	t->n_columns = n_columns;
+	return t;
+}
+
+void table_free(struct table *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->n_rows * t->n_columns; i++)
+		free(t->cells[i].text);
+	free(t->cells);
+	free(t);
+}
+
+void table_row(struct table *t)
+{
+	size_t row_size = t->n_columns * sizeof(*t->cells);
+
+	t->cells = array_grow(t->cells, t->n_rows, &t->cap_rows, row_size);
+	memset(&t->cells[t->n_rows * t->n_columns], 0, row_size);
+	t->n_rows++;
+	t->next_column = 0;
+}
+
+static struct cell *next_cell(struct table *t)
+{
+	assert(t->n_rows > 0 && t->next_column < t->n_columns);
+	return &t->cells[(t->n_rows - 1) * t->n_columns + t->next_column++];
+}
+
+static enum cell_kind next_kind(const struct table *t)
+{
+	assert(t->next_column < t->n_columns);
+	return t->columns[t->next_column].kind;
+}
+
+void table_text(struct table *t, const char *text)
+{
+	struct cell *c;
+
+	assert(next_kind(t) == CELL_TEXT);
+	c = next_cell(t);
+	c->given = text != NULL;
+	c->text = xstrdup(text);
+}
+
+void table_number(struct table *t, uint64_t n)
+{
+	enum cell_kind kind = next_kind(t);
+	struct cell *c = next_cell(t);
+
+	assert(kind == CELL_COUNT || kind == CELL_BYTES || kind == CELL_DURATION);
+	c->given = true;
+	c->number = n;
+}
+
+void table_time(struct table *t, int64_t sec)
+{
+	struct cell *c;
+
+	assert(next_kind(t) == CELL_TIME);
+	c = next_cell(t);
+	c->given = true;
+	c->number = (uint64_t)sec;
+}
+
+void table_digest(struct table *t, const struct digest *d)
+{
+	char text[DIGEST_STR_MAX];
+	struct cell *c;
+
+	assert(next_kind(t) == CELL_DIGEST);
+	c = next_cell(t);
+	c->given = d != NULL;
+	c->text = d ? xstrdup(digest_format(d, text)) : NULL;
+}
+
+size_t table_rows(const struct table *t)
+{
+	return t->n_rows;
+}
+
+/* The cell as people read it; the caller frees. */
+static char *cell_show(const struct cell *c, enum cell_kind kind)
+{
+	char size[SIZE_TEXT_MAX], duration[DURATION_TEXT_MAX], when[TIME_TEXT_MAX];
+
+	if (!c->given)
+		return xstrdup(MISSING);
+	switch (kind) {
+	case CELL_COUNT:
+		return xasprintf("%" PRIu64, c->number);
+	case CELL_BYTES:
+		return xstrdup(format_size(c->number, size));
+	case CELL_DURATION:
+		return xstrdup(format_duration(c->number, duration));
+	case CELL_TIME:
+		return xstrdup(c->number ? time_format_rfc3339((int64_t)c->number, when) : "never");
+	case CELL_DIGEST:
+		return xstrndup(strchr(c->text, ':') + 1, DIGEST_SHOWN);
+	case CELL_TEXT:
+		break;
+	}
+	return text_sanitize(c->text, strlen(c->text), TEXT_SHOWN_MAX);
+}
+
+static bool is_right_aligned(enum cell_kind kind)
+{
+	return kind == CELL_COUNT || kind == CELL_BYTES || kind == CELL_DURATION;
+}
+
+/* Takes columns from the widest text until the line fits, or no text can give any more. */
+static void fit(const struct table *t, size_t *widths, size_t width)
+{
+	size_t total = t->n_columns > 0 ? (t->n_columns - 1) * GAP : 0;
+
+	for (size_t i = 0; i < t->n_columns; i++)
+		total += widths[i];
+	for (; total > width; total--) {
+		size_t *widest = NULL;
+
+		for (size_t i = 0; i < t->n_columns; i++) {
+			if (t->columns[i].kind == CELL_TEXT && widths[i] > TEXT_WIDTH_MIN &&
+				(!widest || widths[i] > *widest))
+				widest = &widths[i];
+		}
+		if (!widest)
+			break;
+		--*widest;
+	}
+}
+
+/* Bytes and columns of the character at s, which is no end of text. */
+static size_t character(const char *s, size_t *ret_columns)
+{
+	uint32_t c;
+	size_t len = utf8_decode(s, strlen(s), &c);
+	char one[sizeof(c) + 1] = {0};
+
+	if (len == 0)
+		len = 1;
+	memcpy(one, s, len);
+	*ret_columns = text_columns(one);
+	return len;
+}
+
+/* How many bytes of s make up at most `columns` columns, and how many they are exactly. */
+static size_t prefix_len(const char *s, size_t columns, size_t *ret_columns)
+{
+	size_t len = 0, used = 0;
+
+	while (s[len]) {
+		size_t wide, bytes = character(s + len, &wide);
+
+		if (used + wide > columns)
+			break;
+		used += wide;
+		len += bytes;
+	}
+	*ret_columns = used;
+	return len;
+}
+
+/*
+ * Cut in the middle: both ends of a name tell it apart from others.  Returns the
+ * columns printed, which a wide character can make one or two less than width.
+ */
+static size_t print_cut(FILE *out, const char *s, size_t columns, size_t width)
+{
+	size_t room = width - ELLIPSIS_WIDTH, head_columns, wide;
+	size_t head = prefix_len(s, room - room / 2, &head_columns);
+	size_t tail = head, tail_columns = columns - head_columns;
+
+	while (tail_columns > room / 2) {
+		tail += character(s + tail, &wide);
+		tail_columns -= wide;
+	}
+	fprintf(out, "%.*s" ELLIPSIS "%s", (int)head, s, s + tail);
+	return head_columns + ELLIPSIS_WIDTH + tail_columns;
+}
+
+static void print_spaces(FILE *out, size_t n)
+{
+	fprintf(out, "%*s", (int)n, "");
+}
+
+/* One line; trailing spaces are left away. */
+static void print_line(
+	const struct table *t, FILE *out, const char *const *texts, const size_t *widths)
+{
+	size_t pending = 0;
+
+	for (size_t i = 0; i < t->n_columns; i++) {
+		size_t columns = text_columns(texts[i]), printed = columns;
+
+		if (is_right_aligned(t->columns[i].kind) && columns < widths[i]) {
+			pending += widths[i] - columns;
+			columns = widths[i];
+		}
+		print_spaces(out, pending);
+		if (columns > widths[i])
+			printed = print_cut(out, texts[i], columns, widths[i]);
+		else
+			fputs(texts[i], out);
+		pending = GAP;
+		if (!is_right_aligned(t->columns[i].kind))
+			pending += widths[i] - printed;
+	}
+	fputc('\n', out);
+}
+
+void table_print(const struct table *t, FILE *out, size_t width)
+{
+	size_t n = t->n_rows * t->n_columns;
+	AUTO_FREE const char **titles = xcalloc(t->n_columns + 1, sizeof(*titles));
+	AUTO_FREE size_t *widths = xcalloc(t->n_columns + 1, sizeof(*widths));
+	AUTO_FREE char **texts = xcalloc(n + 1, sizeof(*texts));
+
+	for (size_t i = 0; i < t->n_columns; i++) {
+		titles[i] = t->columns[i].title;
+		widths[i] = text_columns(titles[i]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		size_t column = i % t->n_columns, columns;
+
+		texts[i] = cell_show(&t->cells[i], t->columns[column].kind);
+		columns = text_columns(texts[i]);
+		if (columns > widths[column])
+			widths[column] = columns;
+	}
+	if (width > 0)
+		fit(t, widths, width);
+	print_line(t, out, titles, widths);
+	for (size_t i = 0; i < n; i += t->n_columns)
+		print_line(t, out, (const char *const *)&texts[i], widths);
+	for (size_t i = 0; i < n; i++)
+		free(texts[i]);
+}
+
+static void put_cell(struct jx_writer *w, const struct cell *c, const struct column *column)
+{
+	char when[TIME_TEXT_MAX];
+
+	switch (column->kind) {
+	case CELL_COUNT:
+	case CELL_BYTES:
+	case CELL_DURATION:
+		if (c->given) {
+			jx_put_u64(w, column->key, c->number);
+			return;
+		}
+		break;
+	case CELL_TIME:
+		if (c->number) {
+			jx_put_text(w, column->key, time_format_rfc3339((int64_t)c->number, when));
+			return;
+		}
+		break;
+	case CELL_TEXT:
+	case CELL_DIGEST:
+		break;
+	}
+	jx_put_text(w, column->key, c->text); /* NULL, and so null, for what is not given */
+}
+
+int table_json(const struct table *t, struct buf *out, struct error *err)
+{
+	struct jx_writer w = {.out = out, .pretty = true};
+	size_t before = out->len;
+	int rc;
+
+	jx_begin_array(&w, NULL);
+	for (size_t i = 0; i < t->n_rows; i++) {
+		jx_begin_object(&w, NULL);
+		for (size_t j = 0; j < t->n_columns; j++)
+			put_cell(&w, &t->cells[i * t->n_columns + j], &t->columns[j]);
+		jx_end_object(&w);
+	}
+	jx_end_array(&w);
+	rc = jx_writer_finish(&w, err);
+	if (rc == 0)
+		rc = buf_puts(out, "\n", err);
+	if (rc < 0 && out->len > before) {
+		out->len = before;
+		out->data[before] = '\0';
+	}
+	return rc;
+}
