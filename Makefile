@@ -89,7 +89,7 @@ REPLAYS   := $(FUZZ_SRC:tests/fuzz/%.c=$(O)/replay/%)
 
 # `make -jN` decides for itself; without -j, tests and variants are built on all cores.
 PARALLEL   = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
-SUBMAKE    = $(MAKE) --no-print-directory
+MAKEFLAGS += --no-print-directory
 
 .PHONY: all deps deps-demo deps-test deps-dev demo test e2e check build-tests unit cli replay \
         check-asan check-tsan lint lint-text headers fmt fmt-check warnings analyze fuzz fuzzers \
@@ -154,19 +154,19 @@ deps-test:                    ## install what the tests need
 deps-dev:                     ## install what lint, analyze and fuzz need
 	@tests/lib/apt.sh $(APT_DEV)
 demo: deps-demo               ## the main job on this machine, from nothing to a verified mirror
-	@$(SUBMAKE) $(PARALLEL) all
+	@$(MAKE) $(PARALLEL) all
 	@REGMIRROR=$(abspath $(O)/bin/regmirror) PYTHON=$(PYTHON) tests/demo/demo.sh
 
 # ---- tests -----------------------------------------------------------------------
 test: deps-test               ## set up the machine, then check and e2e
-	@$(SUBMAKE) check
-	@$(SUBMAKE) e2e
+	@$(MAKE) check
+	@$(MAKE) e2e
 build-tests: $(BINS) $(UNITS) $(REPLAYS)
 check:                        ## unit tests, command-line tests, fuzz corpora
-	@$(SUBMAKE) $(PARALLEL) build-tests
-	@$(SUBMAKE) unit
-	@$(SUBMAKE) replay
-	@$(SUBMAKE) cli
+	@$(MAKE) $(PARALLEL) build-tests
+	@$(MAKE) unit
+	@$(MAKE) replay
+	@$(MAKE) cli
 unit: $(UNITS)
 	@failed=; for t in $(UNITS); do echo "  TEST    $$t"; $$t || failed="$$failed $$t"; done; \
 	  [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
@@ -175,16 +175,16 @@ cli: $(BINS)
 replay: $(REPLAYS)
 	@set -e; for r in $(REPLAYS); do echo "  REPLAY  $$r"; $$r tests/fuzz/corpus/$$(basename $$r)/*; done
 e2e:                          ## whole runs against docker-registry and a scripted faulty server
-	@$(SUBMAKE) $(PARALLEL) $(BINS)
+	@$(MAKE) $(PARALLEL) $(BINS)
 	@REGMIRROR=$(abspath $(O)/bin/regmirror) $(PYTHON) -B -m pytest -q -p no:cacheprovider tests/e2e $(E2E)
 check-asan:                   ## check under ASan and UBSan, own build folder
-	@$(SUBMAKE) O=$(O)/asan SAN=address,undefined check
+	@$(MAKE) O=$(O)/asan SAN=address,undefined check
 check-tsan:                   ## check under ThreadSanitizer
-	@$(SUBMAKE) O=$(O)/tsan SAN=thread check
+	@$(MAKE) O=$(O)/tsan SAN=thread check
 
 # ---- what reviewers would say, said by tools ---------------------------------------
 lint: fmt-check headers lint-text  ## style, layers, banned functions, sizes, warnings, manuals
-	@$(SUBMAKE) $(PARALLEL) warnings
+	@$(MAKE) $(PARALLEL) warnings
 headers:
 	@set -e; for h in $(HEADERS); do $(CC) $(ALL_CFLAGS) -Werror -fsyntax-only -include $$h -x c /dev/null; done
 fmt:                          ## reformat in place
@@ -192,13 +192,11 @@ fmt:                          ## reformat in place
 fmt-check:
 	@clang-format --dry-run -Werror $(C_SRC) $(HEADERS)
 lint-text:
-	@tests/lint/layers.sh Makefile
-	@tests/lint/banned.sh
-	@tests/lint/sizes.sh
-	@tests/lint/texts.sh
+	@bad=0; tests/lint/layers.sh Makefile || bad=1; tests/lint/banned.sh || bad=1; \
+	  tests/lint/sizes.sh || bad=1; tests/lint/texts.sh || bad=1; exit $$bad
 warnings:
-	@$(SUBMAKE) O=$(O)/gcc CC=gcc WERROR=1 build-tests
-	@$(SUBMAKE) O=$(O)/clang CC=clang WERROR=1 build-tests
+	@$(MAKE) O=$(O)/gcc CC=gcc WERROR=1 build-tests
+	@$(MAKE) O=$(O)/clang CC=clang WERROR=1 build-tests
 analyze: compdb               ## gcc -fanalyzer, clang-tidy, cppcheck
 	@set -e; for f in $(PKG_SRC) $(CMD_SRC); do \
 	  $(CC) $(ALL_CFLAGS) -U_FORTIFY_SOURCE -O0 -fanalyzer -Werror -c -o /dev/null $$f; \
@@ -214,7 +212,7 @@ compdb: $(C_SRC:%.c=$(O)/obj/%.o)  ## compile_commands.json for clangd and clang
 FUZZ_SECONDS ?= 300
 FUZZERS   := $(FUZZ_SRC:tests/fuzz/%.c=$(O)/bin/%)
 fuzz:                         ## run each fuzz target for FUZZ_SECONDS (clang; FUZZ="a b" picks some)
-	@$(SUBMAKE) $(PARALLEL) O=$(O)/fuzz CC=clang SAN=fuzzer-no-link,address,undefined fuzzers
+	@$(MAKE) $(PARALLEL) O=$(O)/fuzz CC=clang SAN=fuzzer-no-link,address,undefined fuzzers
 	@set -e; for f in $(if $(FUZZ),$(FUZZ:%=fuzz_%),$(notdir $(FUZZERS))); do \
 	  echo "  FUZZ    $$f, $(FUZZ_SECONDS) s"; mkdir -p $(O)/fuzz/found/$$f; \
 	  $(O)/fuzz/bin/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
@@ -233,7 +231,8 @@ install: all                  ## install under $(DESTDIR)$(prefix)
 	install -D -m 755 -t $(DESTDIR)$(bindir) $(BINS)
 	$(if $(MAN1),install -D -m 644 -t $(DESTDIR)$(mandir)/man1 $(MAN1))
 	$(if $(MAN5),install -D -m 644 -t $(DESTDIR)$(mandir)/man5 $(MAN5))
-	install -D -m 644 -t $(DESTDIR)$(docdir)/examples $(wildcard conf/*.yaml README.md)
+	$(if $(wildcard conf/*.yaml),install -D -m 644 -t $(DESTDIR)$(docdir)/examples $(wildcard conf/*.yaml))
+	install -D -m 644 -t $(DESTDIR)$(docdir) $(wildcard README.md CONTRIBUTING.md)
 	install -D -m 644 systemd/regmirror.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/regmirror.conf
 	install -D -m 644 systemd/regmirror.tmpfiles $(DESTDIR)$(prefix)/lib/tmpfiles.d/regmirror.conf
 	install -D -m 644 -t $(DESTDIR)$(unitdir) $(wildcard systemd/*.service systemd/*.timer)
@@ -245,7 +244,7 @@ uninstall:
 	  $(patsubst %,$(DESTDIR)$(mandir)/man1/%,$(notdir $(MAN1))) $(patsubst %,$(DESTDIR)$(mandir)/man5/%,$(notdir $(MAN5))) \
 	  $(patsubst systemd/%,$(DESTDIR)$(unitdir)/%,$(wildcard systemd/*.service systemd/*.timer)) \
 	  $(DESTDIR)$(prefix)/lib/sysusers.d/regmirror.conf $(DESTDIR)$(prefix)/lib/tmpfiles.d/regmirror.conf
-	rm -rf $(DESTDIR)$(docdir)
+	rm -rf $(DESTDIR)$(docdir)/examples $(DESTDIR)$(docdir)/README.md $(DESTDIR)$(docdir)/CONTRIBUTING.md
 dist:                         ## reproducible source tarball
 	git archive --format=tar.gz --prefix=regmirror-$(VERSION)/ -o regmirror-$(VERSION).tar.gz HEAD
 clean:
