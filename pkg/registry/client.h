@@ -11,14 +11,15 @@
  * expire.  A request that was refused again fails with ERR_AUTH.
  *
  * Classes in done's err: ERR_NOTFOUND (404, 410, or a quirk of this host: promise 5), ERR_AUTH
- * (401, 403), ERR_TEMP (408, 425, 429, 5xx, no answer; err->retry_sec when told), ERR_REMOTE (any other status, a
- * broken answer), ERR_CORRUPT (a digest or a size that is wrong), ERR_CANCELED.  err->http holds the status.
- * Messages name method, URL path and status, and the registry's own words, cut at 200 characters and sanitised.
+ * (401, 403), ERR_TEMP (408, 425, 429, 5xx, no answer; err->retry_sec when told), ERR_REMOTE (any
+ * other status, a broken answer), ERR_CORRUPT (a digest or a size that is wrong), ERR_CANCELED.
+ * err->http holds the status. Messages name method, URL path and status, and the registry's own
+ * words, cut at 200 characters and sanitised.
  *
  * Retries: `attempts` above 1 repeats ERR_TEMP after a full-jitter wait (base 200 ms,
  * 5 s after a 429; cap 20 s; Retry-After honoured up to 15 min, sources.md 3.4), paid from this
- * registry's retry budget (100 tokens; a retry costs 5, after a time-out 10; a success earns 1).  429 and 503 with
- * Retry-After close the host's gate for all requests.
+ * registry's retry budget (100 tokens; a retry costs 5, after a time-out 10; a success earns 1).
+ * 429 and 503 with Retry-After close the host's gate for all requests.
  *
  * One loop thread.
  */
@@ -38,19 +39,18 @@ struct registry_call;
 #define REGISTRY_ATTEMPTS 5 /* for requests that have no other place to go (sources.md 3.4) */
 
 struct registry_options {
-	const char *host;      /* "registry.k8s.io", "localhost:5000"; "docker.io" means registry-1.docker.io */
-	bool plain;            /* plain HTTP */
-	const char *username;  /* NULL: anonymous */
+	const char *host;     /* "registry.k8s.io", "localhost:5000"; "docker.io" means
+				 registry-1.docker.io */
+	bool plain;           /* plain HTTP */
+	const char *username; /* NULL: anonymous */
 	const char *password;
 	const char *identity_token; /* used as OAuth2 refresh token; or NULL */
 	const char *registry_token; /* used as Bearer token as it is; or NULL */
 };
 
 /* The loop is borrowed and must live longer.  Fails with ERR_USAGE for a host that is none. */
-NODISCARD int registry_new(struct http_loop *loop,
-	const struct registry_options *options,
-	struct registry **ret,
-	struct error *err);
+NODISCARD int registry_new(struct http_loop *loop, const struct registry_options *options,
+	struct registry **ret, struct error *err);
 void registry_free(struct registry *r); /* cancels its calls; NULL is fine */
 DEFINE_CLEANUP(struct registry *, registry_free);
 const char *registry_host(const struct registry *r); /* as given: "docker.io" */
@@ -62,70 +62,80 @@ void registry_cancel(struct registry_call **call);
 /* ---- manifests, tags, referrers ---- */
 
 struct registry_reply {
-	bool has_digest;      /* Docker-Content-Digest was there, or the body was hashed */
+	bool has_digest; /* Docker-Content-Digest was there, or the body was hashed */
 	struct digest digest;
 	bool has_size;
-	uint64_t size;        /* bytes: Content-Length of a HEAD, length of a body */
+	uint64_t size;                       /* bytes: Content-Length of a HEAD, length of a body */
 	char media_type[MEDIA_TYPE_MAX + 1]; /* without parameters; "" when not told */
-	struct buf *body;     /* of a GET: may be emptied with buf_steal(); NULL for a HEAD */
-	const char *warning;  /* the peer's Warning header (distribution-spec, 299), or NULL */
+	struct buf *body;    /* of a GET: may be emptied with buf_steal(); NULL for a HEAD */
+	const char *warning; /* the peer's Warning header (distribution-spec, 299), or NULL */
 };
 
 typedef void registry_reply_fn(void *ctx, struct registry_reply *reply, struct error *err);
 
 struct registry_get {
 	const char *repository;
-	const char *reference;        /* a tag, or a digest's text */
-	const struct digest *expect;  /* the body must have this digest; NULL: by tag */
-	uint64_t expect_size;         /* with expect: the declared size; 0: not known */
-	unsigned attempts;            /* 0 and 1: no retry */
+	const char *reference;       /* a tag, or a digest's text */
+	const struct digest *expect; /* the body must have this digest; NULL: by tag */
+	uint64_t expect_size;        /* with expect: the declared size; 0: not known */
+	unsigned attempts;           /* 0 and 1: no retry */
 	registry_reply_fn *done;
 	void *ctx;
 };
 
-/* HEAD; when the host cannot (405, 403 after auth, no digest header), a GET whose body is hashed and dropped. */
+/* HEAD; when the host cannot (405, 403 after auth, no digest header), a GET whose body is hashed
+ * and dropped. */
 struct registry_call *registry_manifest_head(struct registry *r, const struct registry_get *get);
-/* GET, at most MANIFEST_MAX bytes; by digest the body is verified, by tag it is hashed and compared with the header. */
+/* GET, at most MANIFEST_MAX bytes; by digest the body is verified, by tag it is hashed and compared
+ * with the header. */
 struct registry_call *registry_manifest_get(struct registry *r, const struct registry_get *get);
-/* HEAD of a blob: found, ERR_NOTFOUND, or a failure. expect is the digest; a different size is ERR_CORRUPT. */
+/* HEAD of a blob: found, ERR_NOTFOUND, or a failure. expect is the digest; a different size is
+ * ERR_CORRUPT. */
 struct registry_call *registry_blob_head(struct registry *r, const struct registry_get *get);
 /* GET /v2/: whether the API is there and lets us in. */
 struct registry_call *registry_ping(struct registry *r, const struct registry_get *get);
 
-#define REGISTRY_TAGS_BODY_MAX (16u * 1024 * 1024) /* bytes of one page; Artifact Registry sends all tags, with details, in one */
-#define REGISTRY_TAGS_MAX      1000000u            /* tags of one repository */
-#define REGISTRY_PAGES_MAX     10000u              /* pages of one listing */
+#define REGISTRY_TAGS_BODY_MAX                                                                    \
+	(16u * 1024 * 1024) /* bytes of one page; Artifact Registry sends all tags, with details, \
+			       in one */
+#define REGISTRY_TAGS_MAX  1000000u /* tags of one repository */
+#define REGISTRY_PAGES_MAX 10000u   /* pages of one listing */
 
 struct registry_list {
 	const char *repository;
 	const struct digest *subject; /* referrers of this; NULL: tags */
 	const char *artifact_type;    /* referrers: only these; NULL: all */
 	unsigned attempts;
-	/* Called for each tag (descriptor is NULL) or referrer (tag is NULL), in the registry's order, validated. False: enough. */
+	/* Called for each tag (descriptor is NULL) or referrer (tag is NULL), in the registry's
+	 * order, validated. False: enough. */
 	bool (*item)(void *ctx, const char *tag, const struct descriptor *descriptor);
 	registry_reply_fn *done; /* after the last item; ERR_NOTFOUND: no such repository */
 	void *ctx;
 };
-/* Pages by Link on the same origin (a repeated or foreign Link ends it with ERR_REMOTE); null tags are none. */
+/* Pages by Link on the same origin (a repeated or foreign Link ends it with ERR_REMOTE); null tags
+ * are none. */
 struct registry_call *registry_tags(struct registry *r, const struct registry_list *list);
-/* The referrers API, or where that is absent (404) the fallback tag's index (distribution-spec "Referrers Tag Schema"). */
+/* The referrers API, or where that is absent (404) the fallback tag's index (distribution-spec
+ * "Referrers Tag Schema"). */
 struct registry_call *registry_referrers(struct registry *r, const struct registry_list *list);
 
 struct registry_put {
 	const char *repository;
-	const char *reference;  /* a tag, or the digest's text */
+	const char *reference; /* a tag, or the digest's text */
 	const char *media_type;
-	const void *bytes;      /* borrowed until done */
+	const void *bytes; /* borrowed until done */
 	size_t len;
-	struct digest digest;   /* of the bytes: a different digest in the answer is ERR_CORRUPT */
+	struct digest digest; /* of the bytes: a different digest in the answer is ERR_CORRUPT */
 	unsigned attempts;
-	registry_reply_fn *done; /* err->http and the code MANIFEST_BLOB_UNKNOWN: see registry_error_is() */
+	registry_reply_fn
+		*done; /* err->http and the code MANIFEST_BLOB_UNKNOWN: see registry_error_is() */
 	void *ctx;
 };
 struct registry_call *registry_manifest_put(struct registry *r, const struct registry_put *put);
 /* DELETE of a manifest by digest, or of a tag. 404 is success. */
 struct registry_call *registry_manifest_delete(struct registry *r, const struct registry_get *get);
-/* Whether a failure carried this distribution-spec error code ("MANIFEST_BLOB_UNKNOWN"), in any case. */
+/* Whether a failure carried this distribution-spec error code ("MANIFEST_BLOB_UNKNOWN"), in any
+ * case. */
 bool registry_error_is(const struct error *err, const char *code);
 
 /* ---- blobs, down ---- */
@@ -135,24 +145,27 @@ struct registry_blob_stats;
 struct registry_blob_get {
 	const char *repository;
 	struct digest digest;
-	uint64_t size;    /* declared; more bytes than that are ERR_CORRUPT at once, fewer at the end ERR_TEMP */
-	uint64_t offset;  /* first byte wanted: a Range request when not 0 */
-	uint64_t end;     /* one past the last byte wanted (closed range); 0: to the end */
+	uint64_t size;   /* declared; more bytes than that are ERR_CORRUPT at once, fewer at the end
+			    ERR_TEMP */
+	uint64_t offset; /* first byte wanted: a Range request when not 0 */
+	uint64_t end;    /* one past the last byte wanted (closed range); 0: to the end */
 	/*
-	 * Bytes from `offset` on, in order.  A source that answers 200 to a Range has the first bytes skipped here.
-	 * A 206 whose Content-Range is not what was asked for is ERR_REMOTE before any byte.
+	 * Bytes from `offset` on, in order.  A source that answers 200 to a Range has the first
+	 * bytes skipped here. A 206 whose Content-Range is not what was asked for is ERR_REMOTE
+	 * before any byte.
 	 */
 	enum http_io (*write)(void *ctx, const char *data, size_t n);
-	/* err is NULL when the last byte wanted was written.  The digest is the caller's to check. */
+	/* err is NULL when the last byte wanted was written.  The digest is the caller's to check.
+	 */
 	void (*done)(void *ctx, const struct registry_blob_stats *stats, struct error *err);
 	void *ctx;
 };
 
 struct registry_blob_stats {
-	const char *backend;   /* "https://host:port" that sent the bytes, after redirects */
-	uint64_t bytes;        /* received */
+	const char *backend; /* "https://host:port" that sent the bytes, after redirects */
+	uint64_t bytes;      /* received */
 	uint64_t ttfb_us, total_us;
-	bool range_ignored;    /* a Range was answered with 200 */
+	bool range_ignored; /* a Range was answered with 200 */
 };
 
 /* No retries here: another source is the better retry. */
@@ -162,8 +175,9 @@ void registry_resume_write(struct registry_call *call); /* after HTTP_IO_PAUSE *
 /* ---- blobs, up ---- */
 
 /*
- * An upload session.  Start it, then either one registry_upload_put(), or registry_upload_patch() in
- * order and registry_upload_close().  Always the newest Location is used; one on another host gets no credentials.
+ * An upload session.  Start it, then either one registry_upload_put(), or registry_upload_patch()
+ * in order and registry_upload_close().  Always the newest Location is used; one on another host
+ * gets no credentials.
  */
 struct registry_upload;
 
@@ -176,9 +190,11 @@ struct registry_upload_start {
 	void (*done)(void *ctx, struct registry_upload *upload, struct error *err);
 	void *ctx;
 };
-struct registry_call *registry_upload_start(struct registry *r, const struct registry_upload_start *start);
+struct registry_call *registry_upload_start(
+	struct registry *r, const struct registry_upload_start *start);
 
-/* True once a monolithic PUT was refused here in a way that PATCH may cure (405, 411, 413, 415, 501): use patch from the start. */
+/* True once a monolithic PUT was refused here in a way that PATCH may cure (405, 411, 413, 415,
+ * 501): use patch from the start. */
 bool registry_wants_chunks(const struct registry *r);
 
 struct registry_upload_put {
@@ -188,18 +204,19 @@ struct registry_upload_put {
 	registry_reply_fn *done;   /* err NULL: the registry has the blob */
 	void *ctx;
 };
-struct registry_call *registry_upload_put(struct registry_upload *u, const struct registry_upload_put *put);
+struct registry_call *registry_upload_put(
+	struct registry_upload *u, const struct registry_upload_put *put);
 void registry_resume_read(struct registry_call *call); /* after HTTP_IO_PAUSE */
 
-/* One chunk of an upload, bytes borrowed until done; after a 401 or a lost answer the session's status is asked and the rest sent. */
-struct registry_call *registry_upload_patch(struct registry_upload *u,
-	const void *bytes,
-	size_t len,
-	registry_reply_fn *done,
-	void *ctx);
+/* One chunk of an upload, bytes borrowed until done; after a 401 or a lost answer the session's
+ * status is asked and the rest sent. */
+struct registry_call *registry_upload_patch(struct registry_upload *u, const void *bytes,
+	size_t len, registry_reply_fn *done, void *ctx);
 /* The closing PUT. */
-struct registry_call *registry_upload_close(struct registry_upload *u, registry_reply_fn *done, void *ctx);
-/* Smallest and largest chunk this session wants (OCI-Chunk-Min-Length; protocol.md 4.3 for the ceilings). */
+struct registry_call *registry_upload_close(
+	struct registry_upload *u, registry_reply_fn *done, void *ctx);
+/* Smallest and largest chunk this session wants (OCI-Chunk-Min-Length; protocol.md 4.3 for the
+ * ceilings). */
 size_t registry_upload_chunk(const struct registry_upload *u);
 /* Frees; with abandon, a DELETE of the session is sent first and not waited for.  NULL is fine. */
 void registry_upload_free(struct registry_upload *u, bool abandon);

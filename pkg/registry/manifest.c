@@ -1,0 +1,490 @@
+/*
+ * manifest.c - manifests: asked about, fetched, put, deleted; and the ping.
+ */
+#include <ctype.h>
+
+#include "oci/media.h"
+#include "oci/reference.h"
+#include "registry/answer.h"
+#include "registry/internal.h"
+#include "util/mem.h"
+
+struct manifest_op {
+	struct registry_call call;
+	char *url;
+	char *scope;
+	unsigned attempts;
+	bool has_expect;
+	struct digest expect;
+	uint64_t expect_size; /* bytes; 0: not known */
+	bool drop_body;       /* a GET in place of a HEAD */
+	/* Of a put. */
+	char *content_type;
+	const void *bytes;
+	size_t len;
+};
+
+static void clear(struct registry_call *call)
+{
+	struct manifest_op *op = (struct manifest_op *)call;
+
+	free(op->url);
+	free(op->scope);
+	free(op->content_type);
+}
+
+static struct manifest_op *new_op(struct registry *r, registry_reply_fn *done, void *ctx)
+{
+	struct manifest_op *op = xcalloc(1, sizeof(*op));
+
+	op->call.fail = registry_call_fail_reply;
+	op->call.clear = clear;
+	op->call.done = done;
+	op->call.ctx = ctx;
+	registry_call_begin(&op->call, r);
+	return op;
+}
+
+/* Sets URL and scope from the names that were handed in. */
+static int set_target(struct manifest_op *op, const char *repository, const char *reference,
+	const char *actions, struct error *err)
+{
+	AUTO_FREE char *name = NULL;
+	int rc = registry_repository(op->call.registry, repository, &name, err);
+
+	if (rc < 0)
+		return rc;
+	if (!reference_is_valid(reference))
+		return error_set(err, ERR_USAGE, "'%.80s' is no tag and no digest", reference);
+	op->url = registry_url(op->call.registry, name, "manifests", reference);
+	op->scope = repository_scope(name, actions);
+	return 0;
+}
+
+static void fail(struct manifest_op *op, int rc, struct error *err)
+{
+	(void)registry_exchange_wrap(op->call.x, err, rc);
+	op->call.fail(&op->call, err);
+}
+
+/* Docker Hub answers 401 for a repository that is not there, even to a good token. */
+static void name_absence(struct manifest_op *op, struct error *err)
+{
+	if (err->http != ANSWER_UNAUTHORIZED ||
+		!(op->call.registry->quirks->flags & QUIRK_ABSENT_IS_401))
+		return;
+	(void)error_wrap(err,
+		-ERR_NOTFOUND,
+		"not there, or private (%s says 401 for both)",
+		op->call.registry->host);
+	err->code = ERR_NOTFOUND;
+}
+
+static void finish_failed(struct manifest_op *op, struct error *err)
+{
+	name_absence(op, err);
+	op->call.fail(&op->call, err);
+}
+
+/* ---- GET ---- */
+
+static bool looks_like_json(const struct buf *body)
+{
+	size_t i = 0;
+
+	while (i < body->len && isspace((unsigned char)body->data[i]))
+		i++;
+	return i < body->len && body->data[i] == '{';
+}
+
+/* Size and digest of a body that arrived; reply->digest is what it really has. */
+static int check_body(struct manifest_op *op, struct registry_reply *reply, struct error *err)
+{
+	const struct buf *body = registry_exchange_body(op->call.x);
+	const enum digest_algo algo = op->has_expect      ? op->expect.algo
+				      : reply->has_digest ? reply->digest.algo
+							  : DIGEST_SHA256;
+	char real[DIGEST_STR_MAX], right[DIGEST_STR_MAX];
+	struct digest digest;
+	int rc;
+
+	if (!looks_like_json(body))
+		return error_set(err,
+			ERR_REMOTE,
+			"status %d, but the body is no manifest (Content-Type '%.80s')",
+			registry_exchange_status(op->call.x),
+			reply->media_type);
+	if (op->expect_size > 0 && body->len != op->expect_size)
+		return error_set(err,
+			ERR_CORRUPT,
+			"the manifest has %zu bytes instead of the %llu declared",
+			body->len,
+			(unsigned long long)op->expect_size);
+	rc = digest_of(algo, buf_text(body), body->len, &digest, err);
+	if (rc < 0)
+		return rc;
+	if (op->has_expect && !digest_equal(&digest, &op->expect))
+		return error_set(err,
+			ERR_CORRUPT,
+			"the manifest's digest is %s instead of %s",
+			digest_format(&digest, real),
+			digest_format(&op->expect, right));
+	rc = digest_agrees(reply, &digest, err);
+	if (rc < 0)
+		return rc;
+	reply->digest = digest;
+	reply->has_digest = true;
+	reply->size = body->len;
+	reply->has_size = true;
+	return 0;
+}
+
+static int check_get_header(void *ctx, const struct http_response *r, struct error *err)
+{
+	(void)ctx;
+	if (r->status != ANSWER_OK)
+		return error_set(err, ERR_REMOTE, "unexpected status %d", r->status);
+	if (r->content_length > (int64_t)MANIFEST_MAX)
+		return error_set(err,
+			ERR_REMOTE,
+			"the manifest has %lld bytes, the limit is %u (MANIFEST_MAX)",
+			(long long)r->content_length,
+			MANIFEST_MAX);
+	return encoding_is_identity(r, err);
+}
+
+static void on_got(void *ctx, struct registry_exchange *x, struct error *err)
+{
+	AUTO(error_clear) struct error bad = ERROR_INIT;
+	struct registry_reply reply = {.has_digest = false};
+	struct manifest_op *op = ctx;
+	int rc;
+
+	if (err) {
+		finish_failed(op, err);
+		return;
+	}
+	reply_from_header(&reply, x);
+	rc = check_body(op, &reply, &bad);
+	if (rc < 0) {
+		fail(op, rc, &bad);
+		return;
+	}
+	reply.body = op->drop_body ? NULL : registry_exchange_body(x);
+	registry_call_finish(&op->call, &reply, NULL);
+}
+
+static void send_get(struct manifest_op *op)
+{
+	AUTO_FREE char *accept = xasprintf("Accept: %s", media_accept);
+	const struct registry_exchange_request q = {
+		.method = HTTP_GET,
+		.url = op->url,
+		.headers = {accept, "Accept-Encoding: identity"},
+		.scope = op->scope,
+		.redirects = true,
+		.attempts = op->attempts,
+		.body_max = MANIFEST_MAX,
+		.on_header = check_get_header,
+		.done = on_got,
+		.ctx = op,
+	};
+
+	registry_call_exchange(&op->call, &q);
+}
+
+static struct manifest_op *new_get(struct registry *r, const struct registry_get *get,
+	const char *reference, const char *actions, struct error *err)
+{
+	struct manifest_op *op = new_op(r, get->done, get->ctx);
+
+	op->attempts = get->attempts;
+	op->has_expect = get->expect != NULL;
+	if (get->expect)
+		op->expect = *get->expect;
+	op->expect_size = get->expect_size;
+	if (set_target(op, get->repository, reference, actions, err) < 0)
+		registry_call_fail_later(&op->call, err);
+	return op;
+}
+
+struct registry_call *registry_manifest_get(struct registry *r, const struct registry_get *get)
+{
+	AUTO(error_clear) struct error err = ERROR_INIT;
+	struct manifest_op *op = new_get(r, get, get->reference, "pull", &err);
+
+	if (op->url)
+		send_get(op);
+	return &op->call;
+}
+
+/* ---- HEAD ---- */
+
+/* What a HEAD said against what is expected; 0 with has_digest unset when a GET must tell. */
+static int check_head(struct manifest_op *op, struct registry_reply *reply, struct error *err)
+{
+	int rc;
+
+	if (!op->has_expect)
+		return 0;
+	rc = digest_agrees(reply, &op->expect, err);
+	if (rc < 0)
+		return rc;
+	if (op->expect_size > 0 && reply->has_size && reply->size != op->expect_size)
+		return error_set(err,
+			ERR_CORRUPT,
+			"the manifest has %llu bytes instead of the %llu declared",
+			(unsigned long long)reply->size,
+			(unsigned long long)op->expect_size);
+	/* It was asked for by this digest and is there; no header is needed to say so. */
+	reply->digest = op->expect;
+	reply->has_digest = true;
+	return 0;
+}
+
+static void get_instead(struct manifest_op *op)
+{
+	op->drop_body = true;
+	send_get(op);
+}
+
+static void on_head(void *ctx, struct registry_exchange *x, struct error *err)
+{
+	AUTO(error_clear) struct error bad = ERROR_INIT;
+	struct registry_reply reply = {.has_digest = false};
+	struct manifest_op *op = ctx;
+	int rc;
+
+	if (err &&
+		(err->http == ANSWER_METHOD_NOT_ALLOWED || err->http == ANSWER_NOT_IMPLEMENTED)) {
+		op->call.registry->head_is_useless = true;
+		get_instead(op);
+		return;
+	}
+	/* Some say 403 to a HEAD of what is not there (protocol.md 4.3, Artifactory): a GET knows.
+	 */
+	if (err && err->http == ANSWER_FORBIDDEN) {
+		get_instead(op);
+		return;
+	}
+	if (err) {
+		finish_failed(op, err);
+		return;
+	}
+	reply_from_header(&reply, x);
+	rc = check_head(op, &reply, &bad);
+	if (rc < 0) {
+		fail(op, rc, &bad);
+	} else if (!reply.has_digest) {
+		op->call.registry->head_is_useless = true;
+		get_instead(op);
+	} else {
+		registry_call_finish(&op->call, &reply, NULL);
+	}
+}
+
+static int check_head_header(void *ctx, const struct http_response *r, struct error *err)
+{
+	(void)ctx;
+	return r->status == ANSWER_OK
+		       ? 0
+		       : error_set(err, ERR_REMOTE, "unexpected status %d", r->status);
+}
+
+static void send_head(struct manifest_op *op)
+{
+	AUTO_FREE char *accept = xasprintf("Accept: %s", media_accept);
+	const struct registry_exchange_request q = {
+		.method = HTTP_HEAD,
+		.url = op->url,
+		.headers = {accept, "Accept-Encoding: identity"},
+		.scope = op->scope,
+		.redirects = true,
+		.attempts = op->attempts,
+		.on_header = check_head_header,
+		.done = on_head,
+		.ctx = op,
+	};
+
+	registry_call_exchange(&op->call, &q);
+}
+
+struct registry_call *registry_manifest_head(struct registry *r, const struct registry_get *get)
+{
+	AUTO(error_clear) struct error err = ERROR_INIT;
+	struct manifest_op *op = new_get(r, get, get->reference, "pull", &err);
+
+	if (!op->url)
+		return &op->call;
+	if (r->head_is_useless && !op->has_expect)
+		get_instead(op);
+	else
+		send_head(op);
+	return &op->call;
+}
+
+/* ---- PUT ---- */
+
+static void on_confirmed(void *ctx, struct registry_reply *reply, struct error *err)
+{
+	struct manifest_op *op = ctx;
+
+	if (err) {
+		(void)error_wrap(err, -(int)err->code, "not there after it was put");
+		err->code = err->code == ERR_NOTFOUND ? ERR_REMOTE : err->code;
+	}
+	registry_call_finish(&op->call, reply, err);
+}
+
+/* A 2xx that is not "created" means little (protocol.md 4.4): ask whether it is there now. */
+static void on_confirming_head(void *ctx, struct registry_exchange *x, struct error *err)
+{
+	AUTO(error_clear) struct error bad = ERROR_INIT;
+	struct registry_reply reply = {.has_digest = false};
+	struct manifest_op *op = ctx;
+	int rc = 0;
+
+	if (!err) {
+		reply_from_header(&reply, x);
+		rc = check_head(op, &reply, &bad);
+	}
+	on_confirmed(op, &reply, err ? err : rc < 0 ? &bad : NULL);
+}
+
+static void confirm(struct manifest_op *op)
+{
+	AUTO_FREE char *accept = xasprintf("Accept: %s", media_accept);
+	const struct registry_exchange_request q = {
+		.method = HTTP_HEAD,
+		.url = op->url,
+		.headers = {accept},
+		.scope = op->scope,
+		.attempts = op->attempts,
+		.done = on_confirming_head,
+		.ctx = op,
+	};
+
+	registry_call_exchange(&op->call, &q);
+}
+
+static void on_put(void *ctx, struct registry_exchange *x, struct error *err)
+{
+	AUTO(error_clear) struct error bad = ERROR_INIT;
+	struct registry_reply reply = {.has_digest = false};
+	struct manifest_op *op = ctx;
+	bool named;
+	int rc;
+
+	if (err) {
+		op->call.fail(&op->call, err);
+		return;
+	}
+	reply_from_header(&reply, x);
+	rc = digest_agrees(&reply, &op->expect, &bad);
+	if (rc < 0) {
+		fail(op, rc, &bad);
+		return;
+	}
+	named = reply.has_digest && reply.digest.algo == op->expect.algo;
+	if (registry_exchange_status(x) != ANSWER_CREATED && !named) {
+		confirm(op);
+		return;
+	}
+	reply.digest = op->expect;
+	reply.has_digest = true;
+	reply.has_size = false; /* Content-Length here is that of the answer */
+	registry_call_finish(&op->call, &reply, NULL);
+}
+
+static void send_put(struct manifest_op *op)
+{
+	const struct registry_exchange_request q = {
+		.method = HTTP_PUT,
+		.url = op->url,
+		.headers = {op->content_type},
+		.scope = op->scope,
+		.attempts = op->attempts,
+		.body = op->bytes,
+		.body_size = op->len,
+		.body_max = MANIFEST_MAX, /* some send the manifest back */
+		.done = on_put,
+		.ctx = op,
+	};
+
+	registry_call_exchange(&op->call, &q);
+}
+
+struct registry_call *registry_manifest_put(struct registry *r, const struct registry_put *put)
+{
+	AUTO(error_clear) struct error err = ERROR_INIT;
+	struct manifest_op *op = new_op(r, put->done, put->ctx);
+
+	op->attempts = put->attempts;
+	op->has_expect = true;
+	op->expect = put->digest;
+	op->bytes = put->bytes;
+	op->len = put->len;
+	op->content_type = xasprintf("Content-Type: %s", put->media_type);
+	if (set_target(op, put->repository, put->reference, "pull,push", &err) < 0)
+		registry_call_fail_later(&op->call, &err);
+	else
+		send_put(op);
+	return &op->call;
+}
+
+/* ---- DELETE and ping ---- */
+
+static void on_deleted(void *ctx, struct registry_exchange *x, struct error *err)
+{
+	struct manifest_op *op = ctx;
+
+	(void)x;
+	registry_call_finish(&op->call, NULL, err && err->code == ERR_NOTFOUND ? NULL : err);
+}
+
+struct registry_call *registry_manifest_delete(struct registry *r, const struct registry_get *get)
+{
+	const char *actions = r->quirks->flags & QUIRK_DELETE_IS_PUSH ? "pull,push" : "pull,delete";
+	AUTO(error_clear) struct error err = ERROR_INIT;
+	struct manifest_op *op = new_get(r, get, get->reference, actions, &err);
+	const struct registry_exchange_request q = {
+		.method = HTTP_DELETE,
+		.url = op->url,
+		.scope = op->scope,
+		.attempts = op->attempts,
+		.body_max = MANIFEST_MAX,
+		.done = on_deleted,
+		.ctx = op,
+	};
+
+	if (op->url)
+		registry_call_exchange(&op->call, &q);
+	return &op->call;
+}
+
+static void on_ping(void *ctx, struct registry_exchange *x, struct error *err)
+{
+	struct registry_reply reply = {.has_digest = false};
+	struct manifest_op *op = ctx;
+
+	if (!err)
+		reply_from_header(&reply, x);
+	registry_call_finish(&op->call, &reply, err);
+}
+
+struct registry_call *registry_ping(struct registry *r, const struct registry_get *get)
+{
+	struct manifest_op *op = new_op(r, get->done, get->ctx);
+	const struct registry_exchange_request q = {
+		.method = HTTP_GET,
+		.url = (op->url = xasprintf("%s/v2/", r->base)),
+		.redirects = true,
+		.attempts = get->attempts,
+		.body_max = MANIFEST_MAX,
+		.done = on_ping,
+		.ctx = op,
+	};
+
+	registry_call_exchange(&op->call, &q);
+	return &op->call;
+}
