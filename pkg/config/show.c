@@ -11,6 +11,7 @@
 struct writer {
 	const struct config *config;
 	struct buf *out;
+	bool after_dash; /* the next line's blanks are there, with the dash of a list's entry */
 };
 
 /*
@@ -32,7 +33,7 @@ static bool is_plain(const char *s)
 	return strspn(s, inner) == strlen(s);
 }
 
-static int write_text(const struct writer *w, const char *s, struct error *err)
+static int write_text(struct writer *w, const char *s, struct error *err)
 {
 	int rc;
 
@@ -48,7 +49,7 @@ static int write_text(const struct writer *w, const char *s, struct error *err)
 	return rc == 0 ? buf_puts(w->out, "\"", err) : rc;
 }
 
-static int write_line(const struct writer *w, const char *text, struct error *err)
+static int write_line(struct writer *w, const char *text, struct error *err)
 {
 	int rc = buf_puts(w->out, " ", err);
 
@@ -58,7 +59,7 @@ static int write_line(const struct writer *w, const char *text, struct error *er
 }
 
 /* One item of a block list. */
-static int write_item(const struct writer *w, unsigned indent, const char *text, struct error *err)
+static int write_item(struct writer *w, unsigned indent, const char *text, struct error *err)
 {
 	int rc = buf_printf(w->out, err, "%*s- ", (int)(indent * INDENT), "");
 
@@ -68,29 +69,29 @@ static int write_item(const struct writer *w, unsigned indent, const char *text,
 }
 
 /* A list's items follow in lines of their own; an empty one is closed at once. */
-static int write_list_start(const struct writer *w, size_t n, struct error *err)
+static int write_list_start(struct writer *w, size_t n, struct error *err)
 {
 	return buf_puts(w->out, n ? "\n" : " []\n", err);
 }
 
 /* How a type's value follows its key: the rest of the line, or a block list below it. */
-typedef int type_writer(const struct writer *w, const struct setting *s, const void *base,
+typedef int type_writer(struct writer *w, const struct setting *s, const void *base,
 	unsigned indent, struct error *err);
 
-static int write_scalar(const struct writer *w, const struct setting *s, const void *base,
+static int write_scalar(struct writer *w, const struct setting *s, const void *base,
 	unsigned indent UNUSED, struct error *err)
 {
 	return write_line(w, field_pointer(base, s->offset), err);
 }
 
-static int write_secret(const struct writer *w, const struct setting *s, const void *base,
+static int write_secret(struct writer *w, const struct setting *s, const void *base,
 	unsigned indent UNUSED, struct error *err)
 {
 	return write_line(w, field_pointer(base, s->offset) ? REDACTED : "", err);
 }
 
 /* A proxy's URL may hold a password: "http://user:password@host". */
-static int write_proxy(const struct writer *w, const struct setting *s, const void *base,
+static int write_proxy(struct writer *w, const struct setting *s, const void *base,
 	unsigned indent UNUSED, struct error *err)
 {
 	const char *url = field_pointer(base, s->offset);
@@ -107,7 +108,7 @@ static int write_proxy(const struct writer *w, const struct setting *s, const vo
 		host);
 }
 
-static int write_count(const struct writer *w, const struct setting *s, const void *base,
+static int write_count(struct writer *w, const struct setting *s, const void *base,
 	unsigned indent UNUSED, struct error *err)
 {
 	const unsigned *n = (const void *)((const char *)base + s->offset);
@@ -116,20 +117,23 @@ static int write_count(const struct writer *w, const struct setting *s, const vo
 }
 
 /* Read from at most three decimals, so that three are exact (types.c). */
-static int write_number(const struct writer *w, const struct setting *s, const void *base,
+static int write_number(struct writer *w, const struct setting *s, const void *base,
 	unsigned indent UNUSED, struct error *err)
 {
 	const double *n = (const void *)((const char *)base + s->offset);
 	uint64_t thousandths = (uint64_t)(*n * 1000 + 0.5);
+	uint64_t fraction = thousandths % 1000;
+	int digits = 3;
 
-	return buf_printf(w->out,
-		err,
-		" %" PRIu64 ".%03" PRIu64 "\n",
-		thousandths / 1000,
-		thousandths % 1000);
+	if (fraction == 0)
+		return buf_printf(w->out, err, " %" PRIu64 "\n", thousandths / 1000);
+	for (; fraction % 10 == 0; fraction /= 10)
+		digits--;
+	return buf_printf(
+		w->out, err, " %" PRIu64 ".%0*" PRIu64 "\n", thousandths / 1000, digits, fraction);
 }
 
-static int write_size(const struct writer *w, const struct setting *s, const void *base,
+static int write_size(struct writer *w, const struct setting *s, const void *base,
 	unsigned indent UNUSED, struct error *err)
 {
 	const uint64_t *n = (const void *)((const char *)base + s->offset);
@@ -138,15 +142,15 @@ static int write_size(const struct writer *w, const struct setting *s, const voi
 	return buf_printf(w->out, err, " %s\n", format_size_exact(*n, text));
 }
 
-static int write_spool(const struct writer *w, const struct setting *s, const void *base,
-	unsigned indent, struct error *err)
+static int write_spool(struct writer *w, const struct setting *s, const void *base, unsigned indent,
+	struct error *err)
 {
 	const bool *never = (const void *)((const char *)base + s->also);
 
 	return *never ? write_line(w, "never", err) : write_size(w, s, base, indent, err);
 }
 
-static int write_duration(const struct writer *w, const struct setting *s, const void *base,
+static int write_duration(struct writer *w, const struct setting *s, const void *base,
 	unsigned indent UNUSED, struct error *err)
 {
 	const uint64_t *n = (const void *)((const char *)base + s->offset);
@@ -155,7 +159,7 @@ static int write_duration(const struct writer *w, const struct setting *s, const
 	return buf_printf(w->out, err, " %s\n", format_duration_exact(*n, text));
 }
 
-static int write_choice(const struct writer *w, const struct setting *s, const void *base,
+static int write_choice(struct writer *w, const struct setting *s, const void *base,
 	unsigned indent UNUSED, struct error *err)
 {
 	const char *field = (const char *)base + s->offset;
@@ -171,8 +175,8 @@ static int write_choice(const struct writer *w, const struct setting *s, const v
 	return buf_printf(w->out, err, " %.*s\n", (int)len, word ? word : "");
 }
 
-static int write_texts(const struct writer *w, const struct setting *s, const void *base,
-	unsigned indent, struct error *err)
+static int write_texts(struct writer *w, const struct setting *s, const void *base, unsigned indent,
+	struct error *err)
 {
 	char **list = field_pointer(base, s->offset);
 	size_t n = field_count(base, s->also);
@@ -183,7 +187,7 @@ static int write_texts(const struct writer *w, const struct setting *s, const vo
 	return rc;
 }
 
-static int write_platforms(const struct writer *w, const struct setting *s UNUSED, const void *base,
+static int write_platforms(struct writer *w, const struct setting *s UNUSED, const void *base,
 	unsigned indent, struct error *err)
 {
 	const struct config_rule *rule = base;
@@ -195,7 +199,7 @@ static int write_platforms(const struct writer *w, const struct setting *s UNUSE
 	return rc;
 }
 
-static int write_upstream(const struct writer *w, const struct setting *s UNUSED, const void *base,
+static int write_upstream(struct writer *w, const struct setting *s UNUSED, const void *base,
 	unsigned indent UNUSED, struct error *err)
 {
 	const struct config_rule *rule = base;
@@ -203,7 +207,7 @@ static int write_upstream(const struct writer *w, const struct setting *s UNUSED
 	return write_line(w, w->config->upstreams[rule->upstream].name, err);
 }
 
-static int write_targets(const struct writer *w, const struct setting *s UNUSED, const void *base,
+static int write_targets(struct writer *w, const struct setting *s UNUSED, const void *base,
 	unsigned indent, struct error *err)
 {
 	const struct config_rule *rule = base;
@@ -214,7 +218,7 @@ static int write_targets(const struct writer *w, const struct setting *s UNUSED,
 	return rc;
 }
 
-static int write_immutable(const struct writer *w, const struct setting *s UNUSED, const void *base,
+static int write_immutable(struct writer *w, const struct setting *s UNUSED, const void *base,
 	unsigned indent UNUSED, struct error *err)
 {
 	static const char *const words[] = {
@@ -229,7 +233,7 @@ static int write_immutable(const struct writer *w, const struct setting *s UNUSE
 	return write_line(w, words[rule->immutable], err);
 }
 
-static int write_schedule(const struct writer *w, const struct setting *s UNUSED, const void *base,
+static int write_schedule(struct writer *w, const struct setting *s UNUSED, const void *base,
 	unsigned indent UNUSED, struct error *err)
 {
 	const struct config_rule *rule = base;
@@ -257,11 +261,11 @@ static type_writer *const writers[SETTING_MAX_] = {
 };
 
 /* The settings of one group, and what is below them, each line indented. */
-static int write_group(const struct writer *w, enum section_id id, const char *group,
-	const void *base, unsigned indent, struct error *err);
+static int write_group(struct writer *w, enum section_id id, const char *group, const void *base,
+	unsigned indent, struct error *err);
 
 /* Entries: "name:" or, in a list, a dash in front of the first line. */
-static int write_entries(const struct writer *w, const struct setting *s, const void *base,
+static int write_entries(struct writer *w, const struct setting *s, const void *base,
 	unsigned indent, struct error *err)
 {
 	const struct section *section = section_get(s->items);
@@ -273,22 +277,25 @@ static int write_entries(const struct writer *w, const struct setting *s, const 
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		const char *entry = entries + i * section->size;
 
-		rc = buf_printf(w->out, err, "%*s", blanks, "");
+		rc = buf_printf(w->out, err, "%*s%s", blanks, "", section->check_name ? "" : "- ");
 		if (rc == 0 && section->check_name)
 			rc = write_text(w, field_pointer(entry, section->name), err);
-		if (rc == 0)
-			rc = buf_puts(w->out, section->check_name ? ":\n" : "-\n", err);
+		if (rc == 0 && section->check_name)
+			rc = buf_puts(w->out, ":\n", err);
+		w->after_dash = !section->check_name;
 		if (rc == 0)
 			rc = write_group(w, s->items, "", entry, indent + 1, err);
 	}
 	return rc;
 }
 
-static int write_setting(const struct writer *w, const struct setting *s, const void *base,
+static int write_setting(struct writer *w, const struct setting *s, const void *base,
 	unsigned indent, struct error *err)
 {
-	int rc = buf_printf(w->out, err, "%*s%s:", (int)(indent * INDENT), "", setting_name(s));
+	int blanks = w->after_dash ? 0 : (int)(indent * INDENT);
+	int rc = buf_printf(w->out, err, "%*s%s:", blanks, "", setting_name(s));
 
+	w->after_dash = false;
 	if (rc < 0)
 		return rc;
 	if (s->type == SETTING_GROUP || s->type == SETTING_TAGS) {
@@ -303,8 +310,8 @@ static int write_setting(const struct writer *w, const struct setting *s, const 
 	return writers[s->type](w, s, base, indent + 1, err);
 }
 
-static int write_group(const struct writer *w, enum section_id id, const char *group,
-	const void *base, unsigned indent, struct error *err)
+static int write_group(struct writer *w, enum section_id id, const char *group, const void *base,
+	unsigned indent, struct error *err)
 {
 	const struct setting *s;
 	int rc = 0;
@@ -318,7 +325,7 @@ static int write_group(const struct writer *w, enum section_id id, const char *g
 
 int config_show(const struct config *c, struct buf *out, struct error *err)
 {
-	const struct writer w = {.config = c, .out = out};
+	struct writer w = {.config = c, .out = out};
 	size_t before = out->len;
 	int rc = write_group(&w, SECTION_TOP, "", c, 0, err);
 

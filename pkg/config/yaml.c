@@ -48,22 +48,33 @@ static struct fy_event *next_event(struct loader *l, struct error *err)
 	return e;
 }
 
-/* Where an event begins; libfyaml gives none for a value that is not there. */
+/* libfyaml counts from 0, and gives no mark for a value that is not there. */
+static struct yaml_pos from_mark(const struct fy_mark *mark, struct yaml_pos otherwise)
+{
+	if (!mark || mark->line < 0 || mark->column < 0)
+		return otherwise;
+	return (struct yaml_pos){(unsigned)mark->line + 1, (unsigned)mark->column + 1};
+}
+
+/* The marks of quoted text, anchors and aliases are behind their first character. */
+static struct yaml_pos one_before(struct yaml_pos at)
+{
+	if (at.column > 1)
+		at.column--;
+	return at;
+}
+
 static struct yaml_pos position(struct fy_event *e, struct yaml_pos otherwise)
 {
-	const struct fy_mark *mark = fy_event_start_mark(e);
-	struct yaml_pos at = otherwise;
+	struct yaml_pos at = from_mark(fy_event_start_mark(e), otherwise);
 
-	if (!mark || mark->line < 0 || mark->column < 0)
-		return at;
-	at.line = (unsigned)mark->line + 1;
-	at.column = (unsigned)mark->column + 1;
-	/* The mark of quoted text is behind its quote. */
-	if (e->type == FYET_SCALAR && at.column > 1) {
+	if (e->type == FYET_ALIAS)
+		return one_before(at);
+	if (e->type == FYET_SCALAR && e->scalar.value) {
 		enum fy_scalar_style style = fy_token_scalar_style(e->scalar.value);
 
 		if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED)
-			at.column--;
+			return one_before(at);
 	}
 	return at;
 }
@@ -72,12 +83,21 @@ static struct yaml_pos position(struct fy_event *e, struct yaml_pos otherwise)
 static int refuse_properties(
 	const struct loader *l, struct fy_event *e, struct yaml_pos at, struct error *err)
 {
+	struct fy_token *anchor = fy_event_get_anchor_token(e);
+	struct fy_token *tag = fy_event_get_tag_token(e);
+
 	if (e->type == FYET_ALIAS)
 		return fail(l, at, err, "aliases (*) are not supported: write the value out");
-	if (fy_event_get_anchor_token(e))
-		return fail(l, at, err, "anchors (&) are not supported: write the value out");
-	if (fy_event_get_tag_token(e))
-		return fail(l, at, err, "tags (!) are not supported: write the plain value");
+	if (anchor)
+		return fail(l,
+			one_before(from_mark(fy_token_start_mark(anchor), at)),
+			err,
+			"anchors (&) are not supported: write the value out");
+	if (tag)
+		return fail(l,
+			from_mark(fy_token_start_mark(tag), at),
+			err,
+			"tags (!) are not supported: write the plain value");
 	return 0;
 }
 
