@@ -77,11 +77,12 @@ rev        = $(if $(1),$(call rev,$(wordlist 2,$(words $(1)),$(1))) $(firstword 
 libs_of    = $(patsubst %,$(O)/pkg/%.a,$(filter $(call closure,$(1)),$(call rev,$(PKGS))))
 PKG_SRC   := $(foreach p,$(PKGS),$(wildcard pkg/$(p)/*.c))
 CMD_SRC   := $(foreach p,$(PROGS),$(wildcard cmd/$(p)/*.c))
-UNIT_SRC  := $(wildcard tests/unit/*/*.c)
+UNIT_SRC  := $(wildcard tests/unit/*/test_*.c)
+HELP_SRC  := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*/*.c))
 FUZZ_SRC  := $(wildcard tests/fuzz/fuzz_*.c)
 BENCH_SRC := $(wildcard bench/*.c)
-C_SRC     := $(PKG_SRC) $(CMD_SRC) $(UNIT_SRC) $(BENCH_SRC) $(FUZZ_SRC) tests/fuzz/standalone.c
-HEADERS   := $(foreach p,$(PKGS),$(wildcard pkg/$(p)/*.h)) $(wildcard cmd/*/*.h)
+C_SRC     := $(PKG_SRC) $(CMD_SRC) $(UNIT_SRC) $(HELP_SRC) $(BENCH_SRC) $(FUZZ_SRC) tests/fuzz/standalone.c
+HEADERS   := $(foreach p,$(PKGS),$(wildcard pkg/$(p)/*.h)) $(wildcard cmd/*/*.h tests/unit/*/*.h)
 BINS      := $(PROGS:%=$(O)/bin/%)
 UNITS     := $(UNIT_SRC:tests/unit/%.c=$(O)/unit/%)
 BENCHES   := $(BENCH_SRC:bench/%.c=$(O)/bench/%)
@@ -126,9 +127,10 @@ $(O)/bin/$(1): $(patsubst %.c,$(O)/obj/%.o,$(wildcard cmd/$(1)/*.c)) $(call libs
 endef
 $(foreach p,$(PROGS),$(eval $(call prog_rule,$(p))))
 # A unit test links only its package's closure: using a package that is not in
-# DEPS_<pkg> is a link error, so the graph above stays true.
+# DEPS_<pkg> is a link error, so the graph above stays true.  Files beside the tests that are
+# not named test_*.c are linked into all tests of that package.
 define unit_rule
-$(O)/unit/$(1)/%: $(O)/obj/tests/unit/$(1)/%.o $(call libs_of,$(1))
+$(O)/unit/$(1)/%: $(O)/obj/tests/unit/$(1)/%.o $(patsubst %.c,$(O)/obj/%.o,$(filter tests/unit/$(1)/%,$(HELP_SRC))) $(call libs_of,$(1))
 	@mkdir -p $$(@D); echo "  LD      $$@"; $$(CC) $$(LDFLAGS) $$(LDHARDEN) -o $$@ $$+ -lcmocka $$(PC_LIBS)
 endef
 $(foreach p,$(PKGS),$(eval $(call unit_rule,$(p))))
@@ -191,9 +193,10 @@ fmt:                          ## reformat in place
 	@clang-format -i $(C_SRC) $(HEADERS)
 fmt-check:
 	@clang-format --dry-run -Werror $(C_SRC) $(HEADERS)
-lint-text:
+lint-text: $(BINS)
 	@bad=0; tests/lint/layers.sh Makefile || bad=1; tests/lint/banned.sh || bad=1; \
-	  tests/lint/sizes.sh || bad=1; tests/lint/texts.sh || bad=1; exit $$bad
+	  tests/lint/sizes.sh || bad=1; tests/lint/texts.sh || bad=1; \
+	  tests/lint/manual.sh $(O)/bin/regmirror cmd/regmirror/regmirror.1 || bad=1; exit $$bad
 warnings:
 	@$(MAKE) O=$(O)/gcc CC=gcc WERROR=1 build-tests
 	@$(MAKE) O=$(O)/clang CC=clang WERROR=1 build-tests

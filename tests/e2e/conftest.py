@@ -1,4 +1,5 @@
 """Fixtures of the end-to-end tests: tests/README.md says how to use them."""
+import base64
 import json
 import os
 import signal
@@ -55,10 +56,9 @@ class Runner:
             with open(path, 'w') as f:
                 f.write(config if isinstance(config, str) else json.dumps(config, indent=1))
             command += ['-c', path]
-        command += args
         if args and args[0] == 'sync' and '--report' not in args:
-            command[len(command) - len(args) + 1:len(command) - len(args) + 1] = ['--report', self.report_path]
-        return [str(a) for a in command]
+            args = ['sync', '--report', self.report_path, *args[1:]]
+        return [str(a) for a in [*command, *args]]
 
     def __call__(self, *args, config=None, options=(), env=None, timeout=RUN_SECONDS, stdin=None):
         """
@@ -96,7 +96,6 @@ class Runner:
 
     def log_in(self, host, user, password):
         """Writes credentials to the docker config.json that the program finds."""
-        import base64
         folder = self.env['DOCKER_CONFIG']
         path = os.path.join(folder, 'config.json')
         os.makedirs(folder, exist_ok=True)

@@ -188,7 +188,8 @@ class Faulty:
         self.rules, self.requests = [], []
         self.tokens = {}                                        # token -> (account, scopes, good until)
         self.authorization_seen = collections.defaultdict(set)  # Host header -> Authorization values
-        self.open_requests = self.most_open = 0
+        self.open_requests = self.most_open = 0                 # requests being answered, now and at most
+        self.open_connections = self.most_connections = 0       # the same of connections
         self.stopping = threading.Event()
         self.server = _Server(('127.0.0.1', port), self)
         self.port = self.server.server_address[1]
@@ -244,8 +245,9 @@ class Faulty:
 
     # ---- what was asked of it ------------------------------------------------------------------
     def mark(self):
-        """From here on requests, counts() and authorization_seen count."""
+        """From here on requests, counts(), authorization_seen and the most at once count."""
         with self.lock:
+            self.most_open, self.most_connections = self.open_requests, self.open_connections
             self.requests = []
             self.authorization_seen.clear()
 
@@ -257,6 +259,11 @@ class Faulty:
         """The recorded requests that fit, in order."""
         with self.lock:
             return [r for r in self.requests if re.fullmatch(method, r.method) and re.search(path, r.target)]
+
+    def connected(self, change):
+        with self.lock:
+            self.open_connections += change
+            self.most_connections = max(self.most_connections, self.open_connections)
 
     # ---- answering -------------------------------------------------------------------------------
     def handle(self, handler):
@@ -457,9 +464,11 @@ class _Server(http.server.ThreadingHTTPServer):
         except OSError:
             self.shutdown_request(request)
             return
+        self.owner.connected(1)
         self.connections.add(request)
         super().process_request_thread(request, client_address)
         self.connections.discard(request)
+        self.owner.connected(-1)
 
     def drop_connections(self):
         for c in list(self.connections):
