@@ -42,9 +42,7 @@ void state_close(struct state *s)
 {
 	if (!s)
 		return;
-	if (s->depth > 0)
-		db_rollback(s->db);
-	db_close(s->db);
+	db_close(s->db); /* rolls back what is open */
 	for (size_t i = 0; i < HELD_MAX; i++)
 		free(s->held[i]);
 	free(s);
@@ -64,13 +62,9 @@ int state_commit(struct state *s, struct error *err)
 {
 	int rc = db_commit(s->db, err);
 
-	if (rc < 0) {
-		db_rollback(s->db);
-		s->depth = 0;
-		return rc;
-	}
-	s->depth--;
-	return 0;
+	/* Nested commits only count; a failed one has rolled back everything. */
+	s->depth = rc < 0 ? 0 : s->depth - 1;
+	return rc;
 }
 
 int write_end(struct state *s, int rc, struct error *err)
