@@ -1,0 +1,207 @@
+/* list.c - phase 1: which tags there are, at the authorities and at the targets. */
+#include "sync/run.h"
+#include "util/mem.h"
+
+#define LIST_WINDOW 64 /* listings asked for at once; the hosts' own limits are narrower */
+
+/* ---- at the authority ---- */
+
+static void keep_tag(struct repo *repo, const char *tag)
+{
+	repo->tags = array_grow(repo->tags, repo->n_tags, &repo->cap_tags, sizeof(*repo->tags));
+	repo->tags[repo->n_tags++] = xstrdup(tag);
+}
+
+static bool source_item(void *ctx, const char *tag, const struct descriptor *descriptor)
+{
+	(void)descriptor;
+	keep_tag(ctx, tag);
+	return true;
+}
+
+static void source_done(void *ctx, struct registry_reply *reply, struct error *err)
+{
+	struct repo *repo = ctx;
+
+	(void)reply;
+	if (err) {
+		error_move(&repo->err, err);
+		(void)error_wrap(&repo->err, -1, "list the tags of %s", repo->name);
+	}
+	window_done(repo->run);
+}
+
+static bool store_item(void *ctx, const char *tag, const struct digest *digest)
+{
+	(void)digest;
+	keep_tag(ctx, tag);
+	return true;
+}
+
+static void list_source(struct sync_run *run, uint32_t index)
+{
+	struct repo *repo = &run->repos[index];
+	const struct sync_rule *rule = repo->rule;
+	const struct source *authority;
+	AUTO_FREE char *name = NULL;
+	struct registry_list list = {.attempts = REGISTRY_ATTEMPTS};
+
+	if (rule->tags || rule->digest) {
+		for (size_t i = 0; i < rule->n_tags; i++)
+			keep_tag(repo, rule->tags[i]);
+		window_done(run);
+		return;
+	}
+	if (rule->from_store) {
+		if (store_tags(rule->from_store, repo->name, store_item, repo, &repo->err) < 0)
+			repo->n_tags = 0;
+		window_done(run);
+		return;
+	}
+	authority = &rule->sources->items[rule->sources->authority];
+	name = source_repository(authority, repo->name);
+	list.repository = name;
+	list.item = source_item;
+	list.done = source_done;
+	list.ctx = repo;
+	(void)registry_tags(authority->registry, &list);
+}
+
+/* ---- at the target ---- */
+
+static bool target_item(void *ctx, const char *tag, const struct descriptor *descriptor)
+{
+	struct spot *spot = ctx;
+
+	(void)descriptor;
+	map_put_str(spot->tags, tag, spot);
+	return true;
+}
+
+/* A repository that is gone: what was remembered of it is worth nothing. */
+static void forget_spot(struct sync_run *run, struct spot *spot)
+{
+	const char *identity = spot->target->identity;
+	AUTO(error_clear) struct error err = ERROR_INIT;
+
+	if (!run->options.state || run->options.plan_only || run_state_begin(run) < 0)
+		return;
+	if (state_repository_forget(run->options.state, identity, spot->repository, &err) < 0)
+		run_fatal(run, &err);
+}
+
+static void target_done(void *ctx, struct registry_reply *reply, struct error *err)
+{
+	struct spot *spot = ctx;
+
+	(void)reply;
+	if (err && err->code == ERR_NOTFOUND) {
+		spot->absent = true;
+	} else if (err) {
+		error_move(&spot->err, err);
+		(void)error_wrap(&spot->err,
+			-1,
+			"list the tags of %s at target %s",
+			spot->repository,
+			spot->target->name);
+	}
+	window_done(spot->run);
+}
+
+static void list_target(struct sync_run *run, uint32_t index)
+{
+	struct spot *spot = &run->spots[index];
+	struct registry_list list = {
+		.repository = spot->repository,
+		.attempts = REGISTRY_ATTEMPTS,
+		.item = target_item,
+		.done = target_done,
+		.ctx = spot,
+	};
+
+	if (!spot->target->registry) {
+		window_done(run);
+		return;
+	}
+	spot->tags = map_new(NULL);
+	(void)registry_tags(spot->target->registry, &list);
+}
+
+static void list_start(struct sync_run *run, size_t i)
+{
+	if (i < run->n_repos)
+		list_source(run, (uint32_t)i);
+	else
+		list_target(run, (uint32_t)(i - run->n_repos));
+}
+
+/* ---- repositories and spots ---- */
+
+uint32_t run_spot(struct sync_run *run, struct sync_target *target, const char *repository)
+{
+	AUTO_FREE char *key = xasprintf("%p %s", (const void *)target, repository);
+	uint32_t index = index_get(run->spot_map, key, strlen(key));
+
+	if (index != NO_INDEX)
+		return index;
+	run->spots = array_grow(run->spots, run->n_spots, &run->cap_spots, sizeof(*run->spots));
+	run->spots[run->n_spots] = (struct spot){
+		.run = run,
+		.target = target,
+		.repository = xstrdup(repository),
+		.pushed = map_new(NULL),
+	};
+	index = (uint32_t)run->n_spots++;
+	index_put(run->spot_map, key, strlen(key), index);
+	return index;
+}
+
+/* prefix + "/" + the renamed repository. */
+static char *target_repository(
+	const struct sync_rule *rule, const struct sync_target *target, const char *name)
+{
+	static const char mark[] = "{repository}";
+	const char *at = rule->rename ? strstr(rule->rename, mark) : NULL;
+	AUTO_FREE char *renamed = NULL;
+
+	if (!rule->rename)
+		renamed = xstrdup(name);
+	else if (!at)
+		renamed = xstrdup(rule->rename);
+	else
+		renamed = xasprintf("%.*s%s%s",
+			(int)(at - rule->rename),
+			rule->rename,
+			name,
+			at + sizeof(mark) - 1);
+	if (!target->prefix || !*target->prefix)
+		return steal(&renamed);
+	return *renamed ? xasprintf("%s/%s", target->prefix, renamed) : xstrdup(target->prefix);
+}
+
+static void add_repo(struct sync_run *run, const struct sync_rule *rule, const char *name)
+{
+	struct repo repo = {.run = run, .rule = rule, .name = name};
+
+	for (size_t t = 0; t < rule->n_targets; t++) {
+		AUTO_FREE char *there = target_repository(rule, rule->targets[t], name);
+
+		repo.spots[t] = run_spot(run, rule->targets[t], there);
+	}
+	run->repos = array_grow(run->repos, run->n_repos, &run->cap_repos, sizeof(*run->repos));
+	run->repos[run->n_repos++] = repo;
+}
+
+int list_phase(struct sync_run *run, struct error *err)
+{
+	int rc;
+
+	for (size_t r = 0; r < run->n_rules; r++)
+		for (size_t i = 0; i < run->rules[r].n_repositories; i++)
+			add_repo(run, &run->rules[r], run->rules[r].repositories[i]);
+	rc = phase_run(run, run->n_repos + run->n_spots, LIST_WINDOW, list_start, NULL, err);
+	for (size_t i = 0; rc == 0 && i < run->n_spots; i++)
+		if (run->spots[i].absent)
+			forget_spot(run, &run->spots[i]);
+	return rc;
+}

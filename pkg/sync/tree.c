@@ -1,0 +1,400 @@
+/* tree.c - an image's manifests: fetched once, read once, kept in a nameless file. */
+#include "sync/run.h"
+#include "util/file.h"
+#include "util/mem.h"
+
+/* ---- tables ---- */
+
+static uint16_t media_type_index(struct sync_run *run, const char *type)
+{
+	for (size_t i = 0; i < run->n_media_types; i++)
+		if (strcmp(run->media_types[i], type) == 0)
+			return (uint16_t)i;
+	run->media_types = array_grow(run->media_types,
+		run->n_media_types,
+		&run->cap_media_types,
+		sizeof(*run->media_types));
+	run->media_types[run->n_media_types] = xstrdup(type);
+	return (uint16_t)run->n_media_types++;
+}
+
+static uint16_t platform_index(struct sync_run *run, const struct platform *p)
+{
+	for (size_t i = 0; i < run->n_platforms; i++)
+		if (platform_equal(&run->platforms[i], p))
+			return (uint16_t)i;
+	run->platforms = array_grow(
+		run->platforms, run->n_platforms, &run->cap_platforms, sizeof(*run->platforms));
+	run->platforms[run->n_platforms] = *p;
+	return (uint16_t)run->n_platforms++;
+}
+
+static uint32_t node_of(struct sync_run *run, const struct digest *digest, uint64_t size)
+{
+	uint32_t index = index_get(run->node_map, digest, sizeof(*digest));
+
+	if (index != NO_INDEX)
+		return index;
+	run->nodes = array_grow(run->nodes, run->n_nodes, &run->cap_nodes, sizeof(*run->nodes));
+	index = (uint32_t)run->n_nodes++;
+	run->nodes[index] = (struct node){
+		.digest = *digest,
+		.size = size > MANIFEST_MAX ? MANIFEST_MAX + 1 : (uint32_t)size,
+		.waiters = NO_INDEX,
+	};
+	index_put(run->node_map, digest, sizeof(*digest), index);
+	return index;
+}
+
+static uint32_t blob_of(struct sync_run *run, const struct descriptor *d, uint32_t repo)
+{
+	uint32_t index = index_get(run->blob_map, &d->digest, sizeof(d->digest));
+
+	if (index != NO_INDEX)
+		return index;
+	run->blobs = array_grow(run->blobs, run->n_blobs, &run->cap_blobs, sizeof(*run->blobs));
+	index = (uint32_t)run->n_blobs++;
+	run->blobs[index] = (struct blob){
+		.digest = d->digest,
+		.size = d->size,
+		.foreign = d->flags & DESCRIPTOR_FOREIGN,
+		.places = NO_INDEX,
+		.repo = repo,
+	};
+	index_put(run->blob_map, &d->digest, sizeof(d->digest), index);
+	return index;
+}
+
+/* ---- which children are wanted ---- */
+
+static bool is_wanted(const struct sync_run *run, const struct image *image, const struct child *c)
+{
+	const struct sync_rule *rule = image_rule(run, image);
+
+	if (rule->n_platforms == 0)
+		return true;
+	/* Attestations speak of children that may be left out: they go with the whole index or not
+	 * at all. */
+	if (c->attestation)
+		return false;
+	if (!c->has_platform)
+		return true;
+	for (size_t i = 0; i < rule->n_platforms; i++)
+		if (platform_equal(&rule->platforms[i], &run->platforms[c->platform]))
+			return true;
+	return false;
+}
+
+static void each_below(
+	struct sync_run *run, const struct image *image, uint32_t index, tree_fn *fn, void *ctx)
+{
+	for (uint32_t i = 0; i < run->nodes[index].n_children; i++) {
+		const struct child *c = &run->nodes[index].children[i];
+
+		if (is_wanted(run, image, c))
+			each_below(run, image, c->node, fn, ctx);
+	}
+	fn(run, ctx, index);
+}
+
+void tree_each(struct sync_run *run, const struct image *image, tree_fn *fn, void *ctx)
+{
+	if (image->root != NO_INDEX)
+		each_below(run, image, image->root, fn, ctx);
+}
+
+/* ---- walking ---- */
+
+static void want(struct sync_run *run, struct image *image, uint32_t index, unsigned depth);
+
+static void fail_image(struct sync_run *run, struct image *image, const struct error *why)
+{
+	const struct repo *repo = &run->repos[image->repo];
+	AUTO(error_clear) struct error err = ERROR_INIT;
+
+	if (image->state != IMAGE_WALKING)
+		return;
+	error_copy(&err, why);
+	(void)error_wrap(&err, -1, "%s:%s", repo->name, image->tag ? image->tag : "(by digest)");
+	image_fail(run, image, &err);
+	window_done(run);
+}
+
+static void refuse(struct sync_run *run, struct image *image, const char *why, unsigned limit)
+{
+	AUTO(error_clear) struct error err = ERROR_INIT;
+
+	(void)error_set(&err, ERR_REMOTE, "%s more than %u; the image is not copied", why, limit);
+	fail_image(run, image, &err);
+}
+
+/* The children of a node that is ready. */
+static void want_children(struct sync_run *run, struct image *image, uint32_t index, unsigned depth)
+{
+	uint32_t n = run->nodes[index].n_children, kept = 0;
+
+	for (uint32_t i = 0; i < n && image->state == IMAGE_WALKING; i++) {
+		/* want() may grow the arrays: no pointer into them is held across it. */
+		struct child c = run->nodes[index].children[i];
+
+		if (!is_wanted(run, image, &c)) {
+			image->sparse = true;
+			continue;
+		}
+		kept++;
+		want(run, image, c.node, depth + 1);
+	}
+	if (n > 0 && kept == 0 && image->state == IMAGE_WALKING) {
+		AUTO(error_clear) struct error err = ERROR_INIT;
+
+		(void)error_set(&err,
+			ERR_REMOTE,
+			"none of its %u children is of the wanted platforms; the image is not copied",
+			n);
+		fail_image(run, image, &err);
+	}
+}
+
+/* Depth of a node below the image's root, for the limit: by walking down, trees are tiny. */
+static unsigned depth_of(const struct sync_run *run, uint32_t from, uint32_t index, unsigned depth)
+{
+	if (from == index)
+		return depth;
+	if (depth > INDEX_DEPTH_MAX || run->nodes[from].state != NODE_READY)
+		return UINT32_MAX;
+	for (uint32_t i = 0; i < run->nodes[from].n_children; i++) {
+		unsigned d = depth_of(run, run->nodes[from].children[i].node, index, depth + 1);
+
+		if (d != UINT32_MAX)
+			return d;
+	}
+	return UINT32_MAX;
+}
+
+static void walked(struct sync_run *run, struct image *image)
+{
+	if (image->state != IMAGE_WALKING || image->pending > 0)
+		return;
+	image->state = IMAGE_WALKED;
+	places_check(run, image);
+}
+
+/* Every image that waited for this node goes on with it, or fails by it. */
+static void wake(struct sync_run *run, uint32_t index)
+{
+	uint32_t at = run->nodes[index].waiters;
+
+	run->nodes[index].waiters = NO_INDEX;
+	while (at != NO_INDEX) {
+		struct waiter w = run->waiters[at];
+		struct image *image = &run->images[w.cell];
+
+		image->pending--;
+		if (run->nodes[index].state == NODE_FAILED) {
+			fail_image(run, image, &run->nodes[index].err);
+		} else if (image->state == IMAGE_WALKING) {
+			unsigned depth = depth_of(run, image->root, index, 0);
+
+			want_children(run, image, index, depth == UINT32_MAX ? 0 : depth);
+			walked(run, image);
+		}
+		at = w.next;
+	}
+}
+
+static void read_children(struct sync_run *run, uint32_t index, const struct manifest *view)
+{
+	uint32_t n = 0;
+	struct child *children = xcalloc(view->n_items ? view->n_items : 1, sizeof(*children));
+
+	for (size_t i = 0; i < view->n_items; i++) {
+		const struct descriptor *d = &view->items[i];
+		struct child c = {
+			.node = node_of(run, &d->digest, d->size),
+			.has_platform = d->flags & DESCRIPTOR_HAS_PLATFORM,
+			.attestation = d->flags & DESCRIPTOR_ATTESTATION,
+		};
+
+		if (c.has_platform)
+			c.platform = platform_index(run, &d->platform);
+		children[n++] = c;
+	}
+	run->nodes[index].children = children;
+	run->nodes[index].n_children = n;
+}
+
+static void read_blobs(
+	struct sync_run *run, uint32_t index, const struct manifest *view, uint32_t repo)
+{
+	uint32_t *blobs = xcalloc(view->n_items ? view->n_items : 1, sizeof(*blobs));
+
+	for (size_t i = 0; i < view->n_items; i++)
+		blobs[i] = blob_of(run, &view->items[i], repo);
+	run->nodes[index].blobs = blobs;
+	run->nodes[index].n_blobs = (uint32_t)view->n_items;
+}
+
+static int keep_bytes(
+	struct sync_run *run, struct node *node, const struct buf *body, struct error *err)
+{
+	int rc = pwrite_all(run->scratch_fd, body->data, body->len, run->scratch_end, err);
+
+	if (rc < 0)
+		return rc;
+	node->offset = run->scratch_end;
+	node->size = (uint32_t)body->len;
+	run->scratch_end += body->len;
+	return 0;
+}
+
+int node_read(const struct sync_run *run, const struct node *node, char **ret, struct error *err)
+{
+	AUTO_FREE char *bytes = xmalloc(node->size ? node->size : 1);
+	int rc = pread_all(run->scratch_fd, bytes, node->size, node->offset, err);
+
+	if (rc < 0)
+		return rc;
+	*ret = steal(&bytes);
+	return 0;
+}
+
+/* The bytes of a node, verified: reads them into children and blobs. */
+static void node_take(struct sync_run *run, uint32_t index, uint32_t repo, const struct buf *body,
+	const char *type)
+{
+	AUTO(manifest_clear) struct manifest view = MANIFEST_INIT;
+	AUTO(error_clear) struct error err = ERROR_INIT;
+	struct node *node = &run->nodes[index];
+	char text[DIGEST_STR_MAX];
+
+	if (manifest_parse(body->data, body->len, type, &view, &err) < 0) {
+		error_move(&node->err, &err);
+		(void)error_wrap(&node->err, -1, "manifest %s", digest_format(&node->digest, text));
+		node->state = NODE_FAILED;
+		return;
+	}
+	if (keep_bytes(run, node, body, &err) < 0) {
+		error_copy(&node->err, &err);
+		node->state = NODE_FAILED;
+		run_fatal(run, &err);
+		return;
+	}
+	node->state = NODE_READY;
+	node->kind = view.kind;
+	node->media_type = media_type_index(run, view.media_type);
+	if (view.kind == MEDIA_INDEX)
+		read_children(run, index, &view);
+	else
+		read_blobs(run, index, &view, repo);
+}
+
+struct fetching {
+	struct sync_run *run;
+	uint32_t node, repo;
+};
+
+static void fetched(void *ctx, struct buf *body, const char *media_type, struct error *err)
+{
+	struct fetching f = *(struct fetching *)ctx;
+	struct node *node = &f.run->nodes[f.node];
+
+	free(steal(&node->fetching));
+	node->fetch = NULL;
+	if (err) {
+		error_move(&node->err, err);
+		node->state = NODE_FAILED;
+	} else {
+		node_take(f.run, f.node, f.repo, body, media_type);
+	}
+	wake(f.run, f.node);
+}
+
+static void fetch_from_store(struct sync_run *run, uint32_t index, uint32_t repo)
+{
+	const struct sync_rule *rule = run->repos[repo].rule;
+	AUTO(buf_clear) struct buf body = BUF_INIT(MANIFEST_MAX);
+	char type[MEDIA_TYPE_MAX + 1];
+	struct node *node = &run->nodes[index];
+
+	if (store_manifest_get(rule->from_store,
+		    run->repos[repo].name,
+		    &node->digest,
+		    &body,
+		    type,
+		    &node->err) < 0)
+		node->state = NODE_FAILED;
+	else
+		node_take(run, index, repo, &body, type);
+}
+
+static void fetch(struct sync_run *run, const struct image *image, uint32_t index)
+{
+	const struct repo *repo = &run->repos[image->repo];
+	struct node *node = &run->nodes[index];
+	struct fetching *f;
+	struct manifest_request request;
+
+	if (repo->rule->from_store) {
+		fetch_from_store(run, index, image->repo);
+		return;
+	}
+	f = xmalloc(sizeof(*f));
+	*f = (struct fetching){run, index, image->repo};
+	request = (struct manifest_request){
+		.sources = repo->rule->sources,
+		.repository = repo->name,
+		.digest = node->digest,
+		.size = node->size,
+		.authority_only = repo->rule->authority_only,
+		.done = fetched,
+		.ctx = f,
+	};
+	node->state = NODE_FETCHING;
+	node->fetching = f;
+	node->fetch = transfer_manifest(run->options.engine, &request);
+}
+
+static void want(struct sync_run *run, struct image *image, uint32_t index, unsigned depth)
+{
+	if (depth > INDEX_DEPTH_MAX) {
+		refuse(run, image, "its indexes nest", INDEX_DEPTH_MAX);
+		return;
+	}
+	if (++image->n_nodes > IMAGE_MANIFESTS_MAX) {
+		refuse(run, image, "its manifests are", IMAGE_MANIFESTS_MAX);
+		return;
+	}
+	if (run->nodes[index].state == NODE_NEW)
+		fetch(run, image, index);
+	switch (run->nodes[index].state) {
+	case NODE_READY:
+		want_children(run, image, index, depth);
+		break;
+	case NODE_FAILED:
+		fail_image(run, image, &run->nodes[index].err);
+		break;
+	case NODE_NEW:
+	case NODE_FETCHING:
+		image->pending++;
+		waiter_add(run, &run->nodes[index].waiters, (uint32_t)(image - run->images));
+		break;
+	}
+}
+
+void tree_walk(struct sync_run *run, struct image *image, const struct digest *root)
+{
+	image->root = node_of(run, root, 0);
+	image->state = IMAGE_WALKING;
+	want(run, image, image->root, 0);
+	walked(run, image);
+}
+
+void tree_take(struct sync_run *run, struct image *image, struct buf *body, const char *media_type,
+	const struct digest *digest)
+{
+	uint32_t index = node_of(run, digest, body->len);
+
+	if (run->nodes[index].state == NODE_NEW)
+		node_take(run, index, image->repo, body, media_type);
+	tree_walk(run, image, digest);
+}
