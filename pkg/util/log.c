@@ -206,7 +206,8 @@ static void emit(enum log_level level, const struct log_field *fields, const cha
 	if (sink.before)
 		sink.before(sink.around_ctx);
 	/* In one piece, so that the lines of several processes on one stderr stay whole. */
-	(void)fwrite(line, 1, line ? len : 0, out);
+	if (line)
+		(void)fwrite(line, 1, len, out);
 	(void)fflush(out);
 	if (sink.after)
 		sink.after(sink.around_ctx);

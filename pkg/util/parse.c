@@ -158,7 +158,7 @@ char *format_size(uint64_t bytes, char buf[static SIZE_TEXT_MAX])
 			SIZE_TEXT_MAX,
 			"%u.%u %s",
 			(unsigned)(bytes / factor),
-			(unsigned)(bytes % factor / (factor / 1024) * 10 / 1024),
+			(unsigned)(bytes % factor * 10 / factor),
 			sizes[i].name);
 		return buf;
 	}
