@@ -61,6 +61,7 @@ void table_row(struct table *t)
 	t->next_column = 0;
 }
 
+/* The cell that is due in the newest row; one too many is the caller's mistake. */
 static struct cell *next_cell(struct table *t)
 {
 	assert(t->n_rows > 0 && t->next_column < t->n_columns);
@@ -143,6 +144,7 @@ static char *cell_show(const struct cell *c, enum cell_kind kind)
 	return text_sanitize(c->text, strlen(c->text), TEXT_SHOWN_MAX);
 }
 
+/* What people compare by its length stands right; times and digests are all of one length. */
 static bool is_right_aligned(enum cell_kind kind)
 {
 	return kind == CELL_COUNT || kind == CELL_BYTES || kind == CELL_DURATION;
@@ -174,11 +176,12 @@ static size_t character(const char *s, size_t *ret_columns)
 {
 	uint32_t c;
 	size_t len = utf8_decode(s, strlen(s), &c);
-	char one[sizeof(c) + 1] = {0};
+	char one[sizeof(c) + 1] = {0}; /* UTF-8 takes no more bytes than UTF-32 */
 
 	if (len == 0)
 		len = 1;
-	memcpy(one, s, len);
+	for (size_t i = 0; i < len; i++)
+		one[i] = s[i];
 	*ret_columns = text_columns(one);
 	return len;
 }
@@ -227,7 +230,7 @@ static void print_spaces(FILE *out, size_t n)
 static void print_line(
 	const struct table *t, FILE *out, const char *const *texts, const size_t *widths)
 {
-	size_t pending = 0;
+	size_t pending = 0; /* spaces due before the next text */
 
 	for (size_t i = 0; i < t->n_columns; i++) {
 		size_t columns = text_columns(texts[i]), printed = columns;
@@ -276,6 +279,7 @@ void table_print(const struct table *t, FILE *out, size_t width)
 		free(texts[i]);
 }
 
+/* Units are the key's business ("size_bytes"), so that programs need no parser. */
 static void put_cell(struct jx_writer *w, const struct cell *c, const struct column *column)
 {
 	char when[TIME_TEXT_MAX];
@@ -319,7 +323,7 @@ int table_json(const struct table *t, struct buf *out, struct error *err)
 	rc = jx_writer_finish(&w, err);
 	if (rc == 0)
 		rc = buf_puts(out, "\n", err);
-	if (rc < 0 && out->len > before) {
+	if (rc < 0 && out->len > before) { /* half an array is no use to anyone */
 		out->len = before;
 		out->data[before] = '\0';
 	}

@@ -98,7 +98,7 @@ static int parse_digits(struct scan *s, unsigned *ret, struct error *err)
 static int parse_value(struct scan *s, unsigned *ret, struct error *err)
 {
 	size_t len = 0;
-	unsigned n;
+	unsigned n = 0;
 	int rc;
 
 	while (isalpha((unsigned char)s->at[len]))
@@ -229,10 +229,35 @@ static int expand_shorthand(const char *s, const char **ret, struct error *err)
 	return error_set(err, ERR_USAGE, "'%.*s' is not a schedule", FIELD_SHOWN, s);
 }
 
+static int parse_fields(const char *s, struct cron *ret, struct error *err)
+{
+	uint64_t bits[FIELD_MAX_] = {0};
+	bool star[FIELD_MAX_] = {false};
+
+	for (size_t i = 0; i < FIELD_MAX_; i++) {
+		struct scan scan = {&fields[i], s, s};
+		int rc = parse_field(&scan, &bits[i], err);
+
+		if (rc < 0)
+			return rc;
+		star[i] = *s == '*';
+		s = scan.at + strspn(scan.at, BLANKS);
+	}
+	bits[FIELD_WEEKDAY] |= bits[FIELD_WEEKDAY] >> 7 & 1; /* 7 is Sunday, too */
+	*ret = (struct cron){
+		.minutes = bits[FIELD_MINUTE],
+		.hours = (uint32_t)bits[FIELD_HOUR],
+		.days = (uint32_t)bits[FIELD_DAY],
+		.months = (uint32_t)bits[FIELD_MONTH],
+		.weekdays = (uint32_t)bits[FIELD_WEEKDAY] & 0x7f,
+		.days_any = star[FIELD_DAY],
+		.weekdays_any = star[FIELD_WEEKDAY],
+	};
+	return 0;
+}
+
 int cron_parse(const char *s, struct cron *ret, struct error *err)
 {
-	uint64_t bits[FIELD_MAX_];
-	bool star[FIELD_MAX_];
 	struct cron c;
 	int rc;
 
@@ -249,25 +274,9 @@ int cron_parse(const char *s, struct cron *ret, struct error *err)
 			FIELD_SHOWN,
 			s,
 			count_fields(s));
-	for (size_t i = 0; i < FIELD_MAX_; i++) {
-		struct scan scan = {&fields[i], s, s};
-
-		star[i] = *s == '*';
-		rc = parse_field(&scan, &bits[i], err);
-		if (rc < 0)
-			return rc;
-		s = scan.at + strspn(scan.at, BLANKS);
-	}
-	bits[FIELD_WEEKDAY] |= bits[FIELD_WEEKDAY] >> 7 & 1; /* 7 is Sunday, too */
-	c = (struct cron){
-		.minutes = bits[FIELD_MINUTE],
-		.hours = (uint32_t)bits[FIELD_HOUR],
-		.days = (uint32_t)bits[FIELD_DAY],
-		.months = (uint32_t)bits[FIELD_MONTH],
-		.weekdays = (uint32_t)bits[FIELD_WEEKDAY] & 0x7f,
-		.days_any = star[FIELD_DAY],
-		.weekdays_any = star[FIELD_WEEKDAY],
-	};
+	rc = parse_fields(s, &c, err);
+	if (rc < 0)
+		return rc;
 	if (!date_exists(&c))
 		return error_set(err, ERR_USAGE, "no month of the schedule has such a day");
 	*ret = c;

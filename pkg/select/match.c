@@ -10,8 +10,8 @@
 
 #define PCRE2_MESSAGE_MAX \
 	120 /* chars, with the NUL: pcre2api(3), "Obtaining a textual error message" */
-#define GLOB_REGEX_MAX (8 * PATTERN_TEXT_MAX) /* bytes: "[^/]*" for a star is the most */
-#define NAME_SHOWN     80                     /* bytes of a name that a message quotes */
+#define GLOB_REGEX_MAX ((size_t)8 * PATTERN_TEXT_MAX) /* bytes: "[^/]*" for a star is the most */
+#define NAME_SHOWN     80                             /* bytes of a name that a message quotes */
 
 struct pattern {
 	char *text; /* as the user wrote it */

@@ -213,7 +213,7 @@ static int parse_hyphen(struct parser *p, struct interval *i, struct error *err)
 {
 	char *word = next_word(p);
 	struct interval upper;
-	struct semver v;
+	struct semver v = {0};
 	int rc;
 
 	if (!word)
@@ -232,7 +232,7 @@ static int parse_interval(struct parser *p, char *word, struct interval *ret, st
 {
 	enum comparison op = take_operator(&word);
 	bool any = false;
-	struct semver v;
+	struct semver v = {0};
 	int rc;
 
 	if (op != OP_NONE && *word == '\0') {

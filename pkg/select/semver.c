@@ -11,7 +11,7 @@ static bool parse_number(const char **s, uint64_t *ret)
 	size_t len = 0;
 	uint64_t n = 0;
 
-	while (isdigit((unsigned char)digits[len]) && len <= SEMVER_DIGITS_MAX)
+	while (len <= SEMVER_DIGITS_MAX && isdigit((unsigned char)digits[len]))
 		n = n * 10 + (uint64_t)(digits[len++] - '0');
 	if (len == 0 || len > SEMVER_DIGITS_MAX || (len > 1 && digits[0] == '0'))
 		return false;
