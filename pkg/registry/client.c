@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "oci/reference.h"
+#include "registry/answer.h"
 #include "registry/budget.h"
 #include "registry/internal.h"
 #include "util/map.h"
@@ -215,6 +216,15 @@ bool reference_is_valid(const char *reference)
 }
 
 /* ---- answers ---- */
+
+void absence_by_quirk(const struct registry *r, struct error *err)
+{
+	if (err->http != ANSWER_UNAUTHORIZED || !(r->quirks->flags & QUIRK_ABSENT_IS_401))
+		return;
+	(void)error_wrap(
+		err, -ERR_NOTFOUND, "not there, or private (%s says 401 for both)", r->host);
+	err->code = ERR_NOTFOUND;
+}
 
 static void read_media_type(char *to, const char *value)
 {

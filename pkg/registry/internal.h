@@ -75,6 +75,9 @@ char *repository_scope(const char *repository, const char *actions) NODISCARD;
 /* A tag, or a digest's text. */
 bool reference_is_valid(const char *reference);
 
+/* Docker Hub answers 401 for a repository that is not there, even to a good token
+ * (protocol.md 4.2). */
+void absence_by_quirk(const struct registry *r, struct error *err);
 /* Fills digest, size, media type and warning from the answer's header. */
 void reply_from_header(struct registry_reply *reply, const struct registry_exchange *x);
 /*

@@ -67,22 +67,9 @@ static void fail(struct manifest_op *op, int rc, struct error *err)
 	op->call.fail(&op->call, err);
 }
 
-/* Docker Hub answers 401 for a repository that is not there, even to a good token. */
-static void name_absence(struct manifest_op *op, struct error *err)
-{
-	if (err->http != ANSWER_UNAUTHORIZED ||
-		!(op->call.registry->quirks->flags & QUIRK_ABSENT_IS_401))
-		return;
-	(void)error_wrap(err,
-		-ERR_NOTFOUND,
-		"not there, or private (%s says 401 for both)",
-		op->call.registry->host);
-	err->code = ERR_NOTFOUND;
-}
-
 static void finish_failed(struct manifest_op *op, struct error *err)
 {
-	name_absence(op, err);
+	absence_by_quirk(op->call.registry, err);
 	op->call.fail(&op->call, err);
 }
 
