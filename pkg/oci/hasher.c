@@ -1,3 +1,4 @@
+/* The context of OpenSSL's EVP layer lives as long as the hasher: a reset allocates nothing. */
 #include "oci/hasher.h"
 
 #include <assert.h>

@@ -107,7 +107,7 @@ static int scan(const char *text, size_t len, unsigned depth_max, struct error *
 			return error_set(err,
 				ERR_REMOTE,
 				"JSON of too many or too long values: reading it would take more "
-				"than %u MiB",
+				"than %zu MiB",
 				JX_TREE_MAX >> 20);
 	}
 	return 0;
@@ -274,17 +274,18 @@ bool jx_is_object(const struct jx_value *v)
 
 int jx_each(const struct jx_value *object, jx_member_fn *fn, void *ctx, struct error *err)
 {
-	json_t *o;
-	void *i;
+	/* Jansson's iterator wants a json_t that it could change, though it does not. */
+	const union {
+		const struct jx_value *v;
+		json_t *j;
+	} o = {.v = object};
 	int rc = 0;
 
 	if (!object)
 		return 0;
 	if (!jx_is_object(object))
 		return error_set(err, ERR_REMOTE, "not an object");
-	/* Jansson's iterator wants a json_t that it could change, though it does not. */
-	memcpy(&o, &object, sizeof(o));
-	for (i = json_object_iter(o); i && rc == 0; i = json_object_iter_next(o, i))
+	for (void *i = json_object_iter(o.j); i && rc == 0; i = json_object_iter_next(o.j, i))
 		rc = fn(ctx, json_object_iter_key(i), as_value(json_object_iter_value(i)), err);
 	return rc;
 }

@@ -28,7 +28,7 @@
  * Bytes that the tree of one document may take, counted in advance.  Enough for
  * MANIFEST_MAX bytes of any real manifest and for a list of 100,000 tags.
  */
-#define JX_TREE_MAX (16u * 1024 * 1024)
+#define JX_TREE_MAX ((size_t)16 * 1024 * 1024)
 
 struct jx;
 struct jx_value; /* opaque; borrowed from its struct jx */

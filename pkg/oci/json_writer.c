@@ -1,3 +1,7 @@
+/*
+ * Writing.  The first failure to append stops all that follows, so that
+ * callers need to look only once, in jx_writer_finish().
+ */
 #include <math.h>
 #include <string.h>
 
@@ -29,6 +33,10 @@ static void new_line(struct jx_writer *w)
 		put_text(w, " ");
 }
 
+/*
+ * The short forms that people expect where there are any worth having, and
+ * \u00XX for the other control characters (RFC 8259 7).
+ */
 static void put_escaped(struct jx_writer *w, unsigned char c)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -51,6 +59,7 @@ static void put_string(struct jx_writer *w, const char *s)
 
 	put_text(w, "\"");
 	while (s < end) {
+		/* 0 for a byte that begins no character: one sign for each such byte. */
 		size_t n = utf8_decode(s, (size_t)(end - s), &c);
 
 		if (n == 0)

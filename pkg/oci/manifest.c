@@ -1,3 +1,8 @@
+/*
+ * A view is made in four steps, each of which trusts the one before: JSON
+ * within its limits; the members that give a document its shape; one kind and
+ * one type that all witnesses agree on; the descriptors.
+ */
 #include "oci/manifest.h"
 
 #include <strings.h>
@@ -44,6 +49,7 @@ static size_t algorithm_len(const char *text)
 	return encoded > 0 && text[n + 1 + encoded] == '\0' ? n : 0;
 }
 
+/* Such a digest is then malformed in its other half. */
 static bool is_known_algorithm(const char *text, size_t n)
 {
 	return n == strlen("sha256") &&
@@ -107,9 +113,9 @@ static int read_common(
 static int read_platform(const struct jx_value *v, struct descriptor *d, struct error *err)
 {
 	const struct jx_value *p;
-	const char *os;
-	const char *architecture;
-	const char *variant;
+	const char *os = NULL;
+	const char *architecture = NULL;
+	const char *variant = NULL;
 	int rc = jx_object(v, "platform", &p, err);
 
 	if (rc == 0)
@@ -130,9 +136,9 @@ static int read_platform(const struct jx_value *v, struct descriptor *d, struct 
 
 static int read_child(const struct jx_value *v, struct descriptor *d, struct error *err)
 {
-	const struct jx_value *annotations;
-	const char *reference_type;
-	const char *type;
+	const struct jx_value *annotations = NULL;
+	const char *reference_type = NULL;
+	const char *type = NULL;
 	int rc = read_common(v, d, &type, err);
 
 	if (rc == 0)
@@ -148,7 +154,7 @@ static int read_child(const struct jx_value *v, struct descriptor *d, struct err
 
 static int read_layer(const struct jx_value *v, struct descriptor *d, struct error *err)
 {
-	const char *type;
+	const char *type = NULL;
 	int rc = read_common(v, d, &type, err);
 
 	if (rc == 0 && media_is_foreign(type))
@@ -158,7 +164,7 @@ static int read_layer(const struct jx_value *v, struct descriptor *d, struct err
 
 static int read_config(const struct jx_value *v, struct descriptor *d, struct error *err)
 {
-	const char *type;
+	const char *type = NULL;
 
 	d->flags = DESCRIPTOR_CONFIG;
 	return read_common(v, d, &type, err);
@@ -177,6 +183,7 @@ static int read_items(const struct shape *s, struct manifest *m, struct error *e
 	if (n == 0)
 		return 0;
 	m->items = xcalloc(n, sizeof(*m->items));
+	/* Whatever the document's order: who copies wants the small and vital one first. */
 	if (s->config) {
 		rc = read_config(s->config, &m->items[m->n_items++], err);
 		if (rc < 0)
@@ -193,11 +200,12 @@ static int read_items(const struct shape *s, struct manifest *m, struct error *e
 	return 0;
 }
 
+/* What the document refers to is not a part of it: it is noted, not copied. */
 static int read_subject(const struct jx_value *root, struct manifest *m, struct error *err)
 {
 	const struct jx_value *v;
 	struct descriptor d = {.size = 0};
-	const char *type;
+	const char *type = NULL;
 	int rc = jx_object(root, "subject", &v, err);
 
 	if (rc < 0 || !v)
@@ -210,6 +218,7 @@ static int read_subject(const struct jx_value *root, struct manifest *m, struct 
 	return 0;
 }
 
+/* Only types are checked here: which members may go together is for classify(). */
 static int read_shape(const struct jx_value *root, struct shape *s, struct error *err)
 {
 	int rc;
@@ -286,13 +295,12 @@ static int classify(
 			ERR_REMOTE,
 			"has both 'manifests' and '%s'",
 			s->layers ? "layers" : "config");
-	if (s->manifests)
+	/* "manifests": null is how Go's encoder writes an empty list. */
+	if (s->manifests || (by_type == MEDIA_INDEX && jx_has(s->root, "manifests")))
 		m->kind = MEDIA_INDEX;
-	else if (s->layers || s->config)
+	if (s->layers || s->config)
 		m->kind = MEDIA_MANIFEST;
-	else if (by_type == MEDIA_INDEX && jx_has(s->root, "manifests"))
-		m->kind = MEDIA_INDEX; /* null: how Go's encoder writes an empty list */
-	else
+	if (m->kind == MEDIA_UNKNOWN)
 		return error_set(err,
 			ERR_REMOTE,
 			"neither manifest nor index: it has no config, layers or manifests");

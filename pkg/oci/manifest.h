@@ -30,8 +30,8 @@
 #include "oci/media.h"
 #include "oci/platform.h"
 
-/* Bytes: what every registry must take (distribution-spec "Pushing Manifests"). */
-#define MANIFEST_MAX       (4u * 1024 * 1024)
+/* 4 MiB in bytes: what every registry must take (distribution-spec "Pushing Manifests"). */
+#define MANIFEST_MAX       4194304u
 #define MANIFEST_DEPTH_MAX 32 /* JSON nesting; real ones use 5 */
 #define MANIFEST_BLOBS_MAX \
 	8192 /* descriptors of one document; the largest known have some hundred */

@@ -1,3 +1,7 @@
+/*
+ * Types are compared where they stand, without a copy: a struct bare is the
+ * part of the caller's text that counts.
+ */
 #include "oci/media.h"
 
 #include <stddef.h>
@@ -46,6 +50,7 @@ static struct bare bare_type(const char *type)
 	static const char space[] = " \t";
 	struct bare b;
 
+	/* Types come from optional headers and members. */
 	if (!type)
 		type = "";
 	b.at = type + strspn(type, space);
@@ -100,6 +105,7 @@ static bool is_name_char(char c)
 	       (c != '\0' && strchr("!#$&-^_.+", c));
 }
 
+/* Exactly one slash, with a name on either side of it. */
 bool media_copy(const char *type, char ret[static MEDIA_TYPE_MAX + 1])
 {
 	struct bare b = bare_type(type);

@@ -1,3 +1,4 @@
+/* Normal forms are a table, so that they can be laid beside containerd's. */
 #include "oci/platform.h"
 
 #include <ctype.h>
@@ -71,7 +72,7 @@ static bool copy_part(char part[static PLATFORM_PART_MAX], const char *s, size_t
 static bool is_specifier(const char *s, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!isalnum((unsigned char)s[i]) && !memchr("_.-", s[i], 3))
+		if (!isalnum((unsigned char)s[i]) && (s[i] == '\0' || !strchr("_.-", s[i])))
 			return false;
 	return n > 0;
 }

@@ -1,3 +1,7 @@
+/*
+ * A reference is taken apart from its ends: the prefix or the host in front,
+ * the digest and then the tag behind; what is left must be a repository.
+ */
 #include "oci/reference.h"
 
 #include <arpa/inet.h>
@@ -71,6 +75,7 @@ bool tag_is_valid(const char *tag)
 	return tag[n] == '\0' && n > 0 && n <= TAG_MAX;
 }
 
+/* The length is looked at first, so that the number cannot overflow. */
 static bool port_is_valid(const char *s)
 {
 	size_t n = strspn(s, "0123456789");
@@ -141,6 +146,7 @@ static int take_suffixes(struct reference *r, char *name, struct error *err)
 			return rc;
 		r->has_digest = true;
 	}
+	/* A ':' before the last '/' would be a port's, and is refused as a repository's. */
 	slash = strrchr(name, '/');
 	colon = strchr(slash ? slash : name, ':');
 	if (!colon)
@@ -187,6 +193,7 @@ static bool starts_with_host(const char *s)
 	return false;
 }
 
+/* Hosts are compared as DNS does, but otherwise left as they were written. */
 static bool is_hub(const char *host)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(hub_aliases); i++)
