@@ -195,7 +195,7 @@ int store_writer_new(struct store *s, const struct digest *digest, uint64_t size
 	*w = (struct store_writer){.store = s, .digest = *digest, .size = size, .fd = -1};
 	if (s->named) {
 		random_hex(random, TEMPORARY_RANDOM_BYTES);
-		w->temporary = xasprintf("tmp-%s", random);
+		w->temporary = xasprintf(TEMPORARY_PREFIX "%s", random);
 		w->fd = openat(
 			s->uploads_fd, w->temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
 	} else {

@@ -69,6 +69,8 @@ enum ref_kind {
 		3, /* an index's entry of an unknown type: its bytes must be here, unless sparse */
 };
 
+#define TEMPORARY_PREFIX "tmp-" /* of names in uploads/ that only a writer knows */
+
 struct commit;
 
 struct store {

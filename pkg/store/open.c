@@ -59,10 +59,12 @@ static int format_check(struct store *s, struct error *err)
 {
 	AUTO(error_clear) struct error read_err = ERROR_INIT;
 	AUTO(buf_clear) struct buf text = BUF_INIT(FORMAT_MAX);
+	/* Asked first: another process may be making the store right now, mark before index. */
+	bool has_index = faccessat(s->root_fd, INDEX_FILE, F_OK, 0) == 0;
 	int rc = file_read(s->root_fd, FORMAT_FILE, &text, &read_err);
 
 	if (rc == -ERR_NOTFOUND) {
-		if (faccessat(s->root_fd, INDEX_FILE, F_OK, 0) == 0)
+		if (has_index)
 			return error_set(err,
 				ERR_USAGE,
 				"it has an index but no file '" FORMAT_FILE "': not a store");
@@ -112,7 +114,7 @@ static bool nameless_files_work(const struct store *s)
 {
 	AUTO_CLOSE int fd = openat(s->uploads_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0444);
 	AUTO_FREE char *proc = xasprintf("/proc/self/fd/%d", fd);
-	AUTO_FREE char *name = xasprintf("probe-%d", (int)getpid());
+	AUTO_FREE char *name = xasprintf(TEMPORARY_PREFIX "probe-%d", (int)getpid());
 
 	if (fd < 0)
 		return false;
@@ -136,7 +138,7 @@ static void uploads_sweep(const struct store *s)
 		return;
 	}
 	while ((entry = readdir(dir))) {
-		if (strncmp(entry->d_name, "tmp-", strlen("tmp-")) != 0)
+		if (strncmp(entry->d_name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) != 0)
 			continue;
 		if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 			st.st_mtime < oldest)

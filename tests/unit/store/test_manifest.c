@@ -1,6 +1,10 @@
 #include "fixture.h"
 
-#define MANY_TAGS (2 * TAG_PAGE + 1) /* three pages, the last of one tag */
+#include <pthread.h>
+
+#define PUBLISHERS 6  /* threads, of which every third has nothing but broken manifests */
+#define IMAGES     30 /* of each */
+#define MANY_TAGS  (2 * TAG_PAGE + 1) /* three pages, the last of one tag */
 
 static void a_manifest_comes_back_byte_for_byte_with_its_type(void **state)
 {
@@ -281,6 +285,51 @@ static void repositories_are_listed_in_order(void **state)
 	assert_string_equal(one.last, "a");
 }
 
+struct publisher {
+	struct store *store;
+	int number;
+	int failed;
+};
+
+static void *publish_many(void *ctx)
+{
+	struct publisher *p = ctx;
+
+	for (int i = 0; i < IMAGES; i++) {
+		AUTO_FREE char *name = xasprintf("image %d of %d", i, p->number);
+		AUTO_FREE char *tag = xasprintf("v%d.%d", p->number, i);
+		AUTO_FREE char *text = image_text(name);
+		bool broken = p->number % 3 == 0;
+
+		if (!broken)
+			(void)image_put(p->store, "a", NULL, name);
+		if (manifest_try(p->store, "a", tag, text, false, NULL) !=
+			(broken ? -ERR_NOTFOUND : 0))
+			p->failed++;
+	}
+	return NULL;
+}
+
+static void a_broken_manifest_does_not_spoil_what_is_published_with_it(void **state)
+{
+	struct fixture *f = *state;
+	struct publisher publishers[PUBLISHERS];
+	pthread_t threads[PUBLISHERS];
+	struct names names = {.store = f->store};
+
+	for (int i = 0; i < PUBLISHERS; i++) {
+		publishers[i] = (struct publisher){.store = f->store, .number = i};
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, publish_many, &publishers[i]), 0);
+	}
+	for (int i = 0; i < PUBLISHERS; i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		assert_int_equal(publishers[i].failed, 0);
+	}
+	assert_int_equal(store_tags(f->store, "a", collect_tag, &names, NULL), 0);
+	assert_int_equal(names.n, PUBLISHERS * 2 / 3 * IMAGES);
+}
+
 int main(void)
 {
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
@@ -300,6 +349,7 @@ int main(void)
 		WITH_STORE(putting_the_same_manifest_again_changes_nothing),
 		WITH_STORE(tags_are_listed_in_order_page_by_page_until_the_caller_has_enough),
 		WITH_STORE(repositories_are_listed_in_order),
+		WITH_STORE(a_broken_manifest_does_not_spoil_what_is_published_with_it),
 	};
 
 	return cmocka_run_group_tests_name("store/manifest", tests, NULL, NULL);
