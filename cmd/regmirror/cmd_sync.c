@@ -1,0 +1,69 @@
+/* cmd_sync.c - `regmirror sync` and `regmirror plan`: the rules of the configuration. */
+#include "program.h"
+#include "runner.h"
+#include "util/opt.h"
+
+static struct {
+	bool recheck, json, all;
+	const char *report;
+} args;
+
+const struct opt sync_opts[] = {
+	OPT_FLAG(0, "recheck", &args.recheck, "confirm in full what is known to be complete"),
+	OPT_STR(0, "report", &args.report, "FILE", "write a JSON report of the run to FILE"),
+	OPT_FLAG('a', "all", &args.all, "list the images that were complete, too"),
+	OPT_FLAG(0, "json", &args.json, "print the table as JSON"),
+	OPT_END,
+};
+
+const struct opt plan_opts[] = {
+	OPT_FLAG(0, "recheck", &args.recheck, "as sync --recheck"),
+	OPT_FLAG(0, "json", &args.json, "print the table as JSON"),
+	OPT_END,
+};
+
+static int run_rules(struct program *program, char **names, int n_names,
+	const struct runner_options *options, struct error *err)
+{
+	AUTO(config_freep) struct config *config = NULL;
+	AUTO(setup_freep) struct setup *setup = NULL;
+	struct sync_rule *rules;
+	size_t n_rules;
+	int rc = program_config(program, &config, err);
+
+	if (rc == 0)
+		rc = setup_new(
+			config, "sync", options->plan_only ? SETUP_READ_ONLY : 0, &setup, err);
+	if (rc == 0)
+		rc = setup_rules(setup, names, n_names, &rules, &n_rules, err);
+	if (rc < 0)
+		return exit_code_of(err);
+	stop_on_signals();
+	return runner_run(program, setup, config, rules, n_rules, options, err);
+}
+
+int cmd_sync(struct program *program, int argc, char **argv, struct error *err)
+{
+	struct runner_options options = {.keep_report = true};
+	int n, rc = opt_parse(sync_opts, argc, argv, &n, err);
+
+	if (rc != 0)
+		return rc < 0 ? EXIT_USAGE : EXIT_DONE;
+	options.recheck = args.recheck;
+	options.json = args.json;
+	options.report = args.report;
+	options.all_rows = args.all;
+	return run_rules(program, argv, n, &options, err);
+}
+
+int cmd_plan(struct program *program, int argc, char **argv, struct error *err)
+{
+	struct runner_options options = {.plan_only = true, .all_rows = true};
+	int n, rc = opt_parse(plan_opts, argc, argv, &n, err);
+
+	if (rc != 0)
+		return rc < 0 ? EXIT_USAGE : EXIT_DONE;
+	options.recheck = args.recheck;
+	options.json = args.json;
+	return run_rules(program, argv, n, &options, err);
+}

@@ -1,0 +1,255 @@
+/* runner.c - a run as the user sees it. */
+#include "runner.h"
+
+#include "progress.h"
+#include "report/table.h"
+#include "runs.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/mem.h"
+#include "util/tty.h"
+
+struct runner {
+	const struct runner_options *options;
+	struct progress *progress;
+	struct table *table;
+};
+
+/* ---- events ---- */
+
+static const char *outcome(const struct sync_image *image)
+{
+	if (image->err)
+		return "failed";
+	if (image->published)
+		return image->state == SYNC_MOVED ? "moved" : "copied";
+	return sync_state_name(image->state);
+}
+
+static void on_image(struct runner *r, const struct sync_image *image)
+{
+	char digest[DIGEST_STR_MAX] = "";
+	struct log_field fields[] = {
+		{"repository", image->source_repository, 0},
+		{"tag", image->tag ? image->tag : "-", 0},
+		{"target", image->target, 0},
+		{"digest", digest, 0},
+		{"state", outcome(image), 0},
+		{"bytes", NULL, image->bytes},
+		{NULL, NULL, 0},
+	};
+
+	progress_image_done(r->progress);
+	if (image->has_digest)
+		digest_format(&image->digest, digest);
+	if (image->err)
+		log_event(LOG_ERROR_, fields, "image failed: %s", error_text(image->err));
+	else if (image->published)
+		log_event(LOG_INFO_, fields, "image published");
+	else
+		log_event(LOG_DEBUG_, fields, "image is complete");
+}
+
+static void on_event(void *ctx, const struct sync_event *event)
+{
+	struct runner *r = ctx;
+
+	switch (event->kind) {
+	case SYNC_EVENT_IMAGE:
+		if (!r->options->plan_only)
+			on_image(r, event->image);
+		break;
+	case SYNC_EVENT_PLANNED:
+		progress_total(r->progress, event->bytes, event->images);
+		log_debug("planned: %llu images, %llu blobs, %llu bytes to move",
+			(unsigned long long)event->images,
+			(unsigned long long)event->blobs,
+			(unsigned long long)event->bytes);
+		break;
+	case SYNC_EVENT_NOTE:
+		log_warn("%s", event->text);
+		break;
+	}
+}
+
+static void on_transfer(void *ctx, const struct transfer_event *event)
+{
+	char digest[DIGEST_STR_MAX];
+	struct log_field fields[] = {
+		{"digest", digest_format(event->digest, digest), 0},
+		{event->source ? "source" : "target",
+			event->source ? event->source : event->destination,
+			0},
+		{NULL, NULL, 0},
+	};
+
+	(void)ctx;
+	if (!fields[1].text)
+		fields[1].key = NULL;
+	log_event(LOG_WARN_, fields, "%s; %s", error_text(event->err), event->next);
+}
+
+/* ---- result ---- */
+
+static const struct column columns[] = {
+	{"image", "image", CELL_TEXT},
+	{"target", "target", CELL_TEXT},
+	{"state", "state", CELL_TEXT},
+	{"digest", "digest", CELL_DIGEST},
+	{"blobs", "blobs", CELL_COUNT},
+	{"bytes", "bytes", CELL_BYTES},
+	{"requests", "requests", CELL_COUNT},
+	{"reason", "reason", CELL_TEXT},
+};
+
+static void add_row(void *ctx, const struct sync_image *image)
+{
+	struct runner *r = ctx;
+	AUTO_FREE char *name = NULL;
+
+	if (!r->options->all_rows && !image->published && !image->err)
+		return;
+	name = image->tag ? xasprintf("%s:%s", image->repository, image->tag)
+			  : xstrdup(image->repository);
+	table_row(r->table);
+	table_text(r->table, name);
+	table_text(r->table, image->target);
+	table_text(
+		r->table, r->options->plan_only ? sync_state_name(image->state) : outcome(image));
+	table_digest(r->table, image->has_digest ? &image->digest : NULL);
+	table_number(r->table, image->blobs);
+	table_number(r->table, image->bytes);
+	table_number(r->table, image->requests);
+	table_text(r->table,
+		image->err                      ? error_text(image->err)
+		: image->state == SYNC_EXCLUDED ? select_reason_text(image->reason)
+						: NULL);
+}
+
+#define TABLE_JSON_MAX \
+	(1024u * 1024 * 1024) /* bytes; 100,000 images with long errors are 100 MiB */
+
+static int print_result(struct runner *r, const struct sync_result *result, struct error *err)
+{
+	AUTO(table_freep) struct table *table = table_new(columns, ARRAY_SIZE(columns));
+	AUTO(buf_clear) struct buf json = BUF_INIT(TABLE_JSON_MAX);
+	int rc;
+
+	r->table = table;
+	sync_result_each(result, r->options->all_rows, add_row, r);
+	if (!r->options->json) {
+		if (table_rows(table) > 0)
+			table_print(table,
+				stdout,
+				tty_is(STDOUT_FILENO) ? tty_width(STDOUT_FILENO) : 0);
+		return 0;
+	}
+	rc = table_json(table, &json, err);
+	if (rc == 0)
+		(void)fwrite(json.data, 1, json.len, stdout);
+	return rc;
+}
+
+static int exit_of(const struct sync_result *result)
+{
+	if (result->failed == 0 && !result->canceled)
+		return EXIT_DONE;
+	return result->published + result->complete > 0 ? EXIT_PARTLY : EXIT_FAILED;
+}
+
+static void summary(const struct sync_result *result, const struct run_times *times)
+{
+	char size[SIZE_TEXT_MAX], time[DURATION_TEXT_MAX];
+
+	log_info(
+		"%u images: %u copied, %u complete before, %u failed; %s fetched, %llu blobs sent, "
+		"%llu mounted, in %s",
+		result->images,
+		result->published,
+		result->complete,
+		result->failed,
+		format_size(result->bytes, size),
+		(unsigned long long)result->blobs,
+		(unsigned long long)result->mounted,
+		format_duration(times->elapsed_ms, time));
+}
+
+/* Reports, rows for status: their failure is told, but does not undo the run. */
+static int keep(struct setup *setup, const struct runner_options *options,
+	const struct sync_result *result, const struct sync_rule *rules, size_t n_rules,
+	const struct run_times *times, const struct error *failure)
+{
+	AUTO(buf_clear) struct buf json = BUF_INIT(TABLE_JSON_MAX);
+	AUTO(error_clear) struct error err = ERROR_INIT;
+	struct setup_parts parts = setup_parts(setup);
+	int rc = report_json(setup, result, times, failure, &json, &err);
+
+	if (rc == 0 && options->report)
+		rc = report_write(options->report, &json, &err);
+	if (rc == 0 && options->keep_report)
+		rc = report_keep(parts.state_dirfd, times, &json, &err);
+	if (rc == 0 && parts.state && !options->plan_only)
+		rc = report_remember(setup, result, rules, n_rules, times, &err);
+	if (rc < 0)
+		log_error("%s", error_text(&err));
+	return rc;
+}
+
+static struct transfer_engine *engine_of(
+	struct setup *setup, const struct config *config, struct runner *r)
+{
+	struct setup_parts parts = setup_parts(setup);
+	struct transfer_options options = {
+		.loop = parts.loop,
+		.workers = parts.workers,
+		.store = parts.store,
+		.parallel = config->parallel,
+		.spool_dirfd = parts.spool_dirfd,
+		.spool_from = config->spool_from,
+		.spool_limit = config->spool_limit,
+		.event = on_transfer,
+		.ctx = r,
+	};
+
+	return transfer_engine_new(&options);
+}
+
+int runner_run(const struct program *program, struct setup *setup, const struct config *config,
+	const struct sync_rule *rules, size_t n_rules, const struct runner_options *options,
+	struct error *err)
+{
+	struct runner r = {.options = options};
+	AUTO(transfer_engine_freep) struct transfer_engine *engine = engine_of(setup, config, &r);
+	AUTO(sync_result_clear) struct sync_result result = SYNC_RESULT_INIT;
+	struct setup_parts parts = setup_parts(setup);
+	struct run_times times = {.started_at = clock_wall_sec()};
+	uint64_t started_ms = clock_mono_ms();
+	struct sync_options sync = {
+		.loop = parts.loop,
+		.engine = engine,
+		.state = parts.state,
+		.scratch_dirfd = parts.scratch_dirfd,
+		.plan_only = options->plan_only,
+		.recheck_all = options->recheck,
+		.recheck_ms = config->recheck_ms,
+		.deadline_ms = config->deadline_ms,
+		.stop = &stop_requested,
+		.event = on_event,
+		.ctx = &r,
+	};
+	int rc;
+
+	if (!program->quiet)
+		r.progress = progress_start(parts.loop, engine);
+	rc = sync_run(&sync, rules, n_rules, &result, err);
+	progress_stop(r.progress);
+	times.ended_at = clock_wall_sec();
+	times.elapsed_ms = clock_mono_ms() - started_ms;
+	if (print_result(&r, &result, err) < 0 && rc == 0)
+		rc = -(int)err->code;
+	summary(&result, &times);
+	if (keep(setup, options, &result, rules, n_rules, &times, rc < 0 ? err : NULL) < 0 &&
+		rc == 0)
+		return EXIT_FAILED;
+	return rc < 0 ? exit_code_of(err) : exit_of(&result);
+}

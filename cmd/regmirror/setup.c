@@ -1,0 +1,168 @@
+/* setup.c - opening and closing what a run needs. */
+#include "setup.h"
+
+#include <fcntl.h>
+
+#include "setup_internal.h"
+#include "transfer/spool.h"
+#include "util/file.h"
+#include "util/lock.h"
+#include "util/log.h"
+#include "util/mem.h"
+
+#define WORKERS       4                  /* fsync waits, it does not compute: more than the cores */
+#define WORKERS_QUEUE 1024               /* finished blobs that wait for their fsync */
+#define SPOOL_MAX_AGE (7 * 24 * 3600ULL) /* seconds: what nobody resumed for a week goes */
+
+static const char *proxy_of(const struct config *config)
+{
+	return config->proxy_url && *config->proxy_url ? config->proxy_url : NULL;
+}
+
+/* The bypass list as the environment's NO_PROXY writes it. */
+static char *no_proxy_of(const struct config *config)
+{
+	AUTO(buf_clear) struct buf b = BUF_INIT(CONFIG_FILE_MAX);
+
+	if (config->n_proxy_bypass == 0)
+		return NULL;
+	for (size_t i = 0; i < config->n_proxy_bypass; i++)
+		if (buf_printf(&b, NULL, "%s%s", i ? "," : "", config->proxy_bypass[i]) < 0)
+			break;
+	return buf_steal(&b);
+}
+
+static int open_loop(struct setup *s, struct error *err)
+{
+	struct http_loop_options options = {
+		.user_agent = "regmirror/" VERSION,
+		.max_connections = 2 * s->config->parallel + 8,
+		.bandwidth = s->config->bandwidth,
+		.proxy = proxy_of(s->config),
+	};
+
+	s->no_proxy = no_proxy_of(s->config);
+	options.no_proxy = s->no_proxy;
+	return http_loop_new(&options, &s->loop, err);
+}
+
+static int open_state(struct setup *s, const char *what, struct error *err)
+{
+	int rc = dir_open(AT_FDCWD, s->config->state, true, &s->state_fd, err);
+
+	if (rc < 0)
+		return error_wrap(err, rc, "state directory");
+	rc = lock_take(s->state_fd, "lock", what, &s->lock_fd, err);
+	if (rc < 0)
+		return error_wrap(err, rc, "state directory '%s'", s->config->state);
+	rc = state_open(s->state_fd, false, &s->state, err);
+	if (rc == 0 && !s->config->spool_never)
+		rc = dir_open(s->state_fd, "spool", true, &s->spool_fd, err);
+	if (rc == 0 && s->spool_fd >= 0)
+		rc = spool_sweep(s->spool_fd, SPOOL_MAX_AGE, err);
+	s->scratch_fd = s->state_fd;
+	return rc;
+}
+
+/* Nothing is made: what is not there is as good as empty. */
+static int open_state_read_only(struct setup *s, struct error *err)
+{
+	const char *tmp = getenv("TMPDIR");
+	int rc = dir_open(AT_FDCWD, s->config->state, false, &s->state_fd, err);
+
+	if (rc < 0 && err->code != ERR_NOTFOUND)
+		return error_wrap(err, rc, "state directory");
+	error_clear(err);
+	if (s->state_fd >= 0)
+		rc = state_open(s->state_fd, true, &s->state, err);
+	if (rc < 0 && err->code == ERR_NOTFOUND) {
+		error_clear(err);
+		rc = 0;
+	}
+	if (rc < 0)
+		return rc;
+	s->own_scratch = true;
+	return dir_open(AT_FDCWD, tmp && *tmp ? tmp : "/tmp", false, &s->scratch_fd, err);
+}
+
+int setup_new(const struct config *config, const char *what, unsigned flags, struct setup **ret,
+	struct error *err)
+{
+	AUTO(setup_freep) struct setup *s = xcalloc(1, sizeof(*s));
+	int rc;
+
+	s->config = config;
+	s->read_only = flags & SETUP_READ_ONLY;
+	s->state_fd = s->lock_fd = s->spool_fd = s->scratch_fd = -1;
+	s->registries = map_new((void (*)(void *))registry_free);
+	for (size_t i = 0; i < config->n_registries; i++) {
+		log_redact(config->registries[i].password);
+	}
+	rc = s->read_only ? open_state_read_only(s, err) : open_state(s, what, err);
+	if (rc == 0)
+		rc = credentials_load(NULL, &s->credentials, err);
+	if (rc == 0)
+		rc = open_loop(s, err);
+	if (rc == 0)
+		rc = workers_new(WORKERS, WORKERS_QUEUE, &s->workers, err);
+	if (rc < 0)
+		return rc;
+	*ret = steal(&s);
+	return 0;
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+void setup_free(struct setup *s)
+{
+	if (!s)
+		return;
+	workers_free(s->workers);
+	setup_rules_free(s);
+	map_free(s->registries);
+	http_loop_free(s->loop);
+	store_close(s->store);
+	state_close(s->state);
+	credentials_free(s->credentials);
+	free(s->no_proxy);
+	close_fd(s->spool_fd);
+	if (s->own_scratch)
+		close_fd(s->scratch_fd);
+	close_fd(s->state_fd);
+	close_fd(s->lock_fd);
+	free(s);
+}
+
+int setup_store(struct setup *s, struct store **ret, struct error *err)
+{
+	AUTO_FREE char *path = xasprintf("%s/store", s->config->state);
+	int rc = s->store ? 0 : store_open(path, &s->store, err);
+
+	if (rc < 0)
+		return error_wrap(err, rc, "store");
+	*ret = s->store;
+	return 0;
+}
+
+struct setup_parts setup_parts(const struct setup *s)
+{
+	return (struct setup_parts){
+		.loop = s->loop,
+		.state = s->state,
+		.workers = s->workers,
+		.store = s->store,
+		.state_dirfd = s->state_fd,
+		.scratch_dirfd = s->scratch_fd,
+		.spool_dirfd = s->spool_fd,
+	};
+}
+
+struct source_set *const *setup_source_sets(const struct setup *s, size_t *ret_n)
+{
+	*ret_n = s->n_sets;
+	return s->sets;
+}

@@ -1,0 +1,381 @@
+/* setup_rules.c - registries, upstreams, targets and rules out of the configuration. */
+#include "setup_internal.h"
+
+#include "util/log.h"
+#include "util/mem.h"
+
+/* What a rule of the sync package points to. */
+struct rule_parts {
+	struct sync_target **targets;
+	struct selector *selector;
+	struct pattern *immutable;
+	char *authority;
+};
+
+/* "host[:port]" of "host[:port]/prefix". */
+static char *host_part(const char *name)
+{
+	const char *slash = strchr(name, '/');
+
+	return slash ? xstrndup(name, (size_t)(slash - name)) : xstrdup(name);
+}
+
+static const char *path_part(const char *name)
+{
+	const char *slash = strchr(name, '/');
+
+	return slash ? slash + 1 : "";
+}
+
+/* ---- registries ---- */
+
+/* Who to be: the configuration, else docker's config.json, else nobody. */
+static int fill_credentials(struct setup *s, const char *host, const struct config_registry *config,
+	struct registry_options *options, struct error *err)
+{
+	struct credential found;
+	AUTO(error_clear) struct error why = ERROR_INIT;
+
+	if (config && config->username) {
+		options->username = config->username;
+		options->password = config->password;
+		return 0;
+	}
+	if (credentials_find(s->credentials, host, &found, &why) < 0) {
+		if (why.code == ERR_NOTFOUND)
+			return 0;
+		error_move(err, &why);
+		return -(int)err->code;
+	}
+	log_redact(found.password);
+	log_redact(found.identity_token);
+	log_redact(found.registry_token);
+	options->username = found.username;
+	options->password = found.password;
+	options->identity_token = found.identity_token;
+	options->registry_token = found.registry_token;
+	return 0;
+}
+
+int setup_registry(struct setup *s, const char *name, struct registry **ret, struct error *err)
+{
+	AUTO_FREE char *host = host_part(name);
+	const struct config_registry *config = config_registry_of(s->config, name);
+	struct registry_options options = {.host = host, .plain = config && !config->tls};
+	struct http_host_options http = {.connections = s->config->parallel};
+	struct registry *r = map_get_str(s->registries, host);
+	int rc;
+
+	if (r) {
+		*ret = r;
+		return 0;
+	}
+	if (http.connections < HTTP_CONNECTIONS_DEFAULT)
+		http.connections = HTTP_CONNECTIONS_DEFAULT;
+	if (config) {
+		http.plain = !config->tls;
+		http.ca = config->ca;
+		http.cert = config->cert;
+		http.key = config->key;
+		http.requests_per_second = config->requests_per_second;
+		http.resolve_to = config->resolve_to;
+		if (config->connections)
+			http.connections = config->connections;
+	}
+	rc = setup_is_private(s, name, &http.no_proxy, err);
+	if (rc == 0)
+		rc = http_host_set(s->loop, host, &http, err);
+	if (rc == 0)
+		rc = fill_credentials(s, host, config, &options, err);
+	if (rc == 0)
+		rc = registry_new(s->loop, &options, &r, err);
+	if (rc < 0)
+		return error_wrap(err, rc, "registry %s", name);
+	map_put_str(s->registries, host, r);
+	*ret = r;
+	return 0;
+}
+
+int setup_is_private(struct setup *s, const char *name, bool *ret, struct error *err)
+{
+	bool match = false;
+
+	if (!s->private_patterns && s->config->n_private > 0) {
+		s->private_patterns = xcalloc(s->config->n_private, sizeof(*s->private_patterns));
+		for (size_t i = 0; i < s->config->n_private; i++) {
+			int rc = pattern_glob(
+				s->config->private_names[i], &s->private_patterns[i], err);
+
+			if (rc < 0)
+				return rc;
+			s->n_private++;
+		}
+	}
+	for (size_t i = 0; i < s->n_private && !match; i++) {
+		int rc = pattern_match(s->private_patterns[i], name, &match, err);
+
+		if (rc < 0)
+			return rc;
+	}
+	*ret = match;
+	return 0;
+}
+
+/* ---- sources ---- */
+
+int setup_sources(struct setup *s, const char *name, const struct setup_source *sources, size_t n,
+	struct source_set **ret, struct error *err)
+{
+	AUTO(source_set_freep) struct source_set *set = source_set_new(name);
+
+	for (size_t i = 0; i < n; i++) {
+		AUTO_FREE char *full = xstrdup(sources[i].host);
+		struct source source = {
+			.name = full,
+			.prefix = xstrdup(path_part(sources[i].host)),
+			.flat = sources[i].flat,
+			.authority = sources[i].authority,
+			.resolve = sources[i].resolve,
+		};
+		int rc = setup_registry(s, sources[i].host, &source.registry, err);
+
+		if (rc == 0)
+			rc = source_set_add(set, &source, err);
+		free(source.prefix);
+		if (rc < 0)
+			return rc;
+	}
+	s->sets = array_grow(s->sets, s->n_sets, &s->cap_sets, sizeof(struct source_set *));
+	*ret = s->sets[s->n_sets++] = steal(&set);
+	return 0;
+}
+
+static int upstream_sources(struct setup *s, const struct config_upstream *upstream,
+	struct source_set **ret, struct error *err)
+{
+	AUTO_FREE struct setup_source *sources = xcalloc(upstream->n_mirrors + 1, sizeof(*sources));
+
+	for (size_t i = 0; i < s->n_sets; i++) {
+		if (strcmp(s->sets[i]->name, upstream->name) == 0) {
+			*ret = s->sets[i];
+			return 0;
+		}
+	}
+	for (size_t i = 0; i < upstream->n_mirrors; i++)
+		sources[i] = (struct setup_source){
+			.host = upstream->mirrors[i].host,
+			.resolve = upstream->mirrors[i].resolve,
+			.flat = upstream->mirrors[i].flat,
+		};
+	sources[upstream->n_mirrors] = (struct setup_source){
+		.host = upstream->authority,
+		.authority = true,
+	};
+	return setup_sources(s, upstream->name, sources, upstream->n_mirrors + 1, ret, err);
+}
+
+/* ---- targets ---- */
+
+int setup_target(struct setup *s, const char *name, const char *registry, const char *prefix,
+	struct sync_target **ret, struct error *err)
+{
+	struct sync_target target = {.name = name, .prefix = prefix ? prefix : ""};
+	AUTO_FREE char *identity = NULL;
+	int rc;
+
+	for (size_t i = 0; i < s->n_targets; i++) {
+		if (strcmp(s->targets[i]->name, name) == 0) {
+			*ret = s->targets[i];
+			return 0;
+		}
+	}
+	rc = registry ? setup_registry(s, registry, &target.registry, err)
+		      : setup_store(s, &target.store, err);
+	if (rc < 0)
+		return error_wrap(err, rc, "target %s", name);
+	identity = registry ? xasprintf("registry:%s/%s", registry, target.prefix)
+			    : xasprintf("store:%s#%s", s->config->state, target.prefix);
+	s->targets =
+		array_grow(s->targets, s->n_targets, &s->cap_targets, sizeof(struct sync_target *));
+	target.identity = steal(&identity);
+	*ret = s->targets[s->n_targets++] = xmemdup(&target, sizeof(target));
+	return 0;
+}
+
+/* ---- rules ---- */
+
+static bool is_semver_authority(const char *authority)
+{
+	return strcmp(authority, "registry.k8s.io") == 0; /* design.md 2, promise 7 */
+}
+
+static int set_immutable(const struct config_rule *from, struct rule_parts *parts,
+	struct sync_rule *to, struct error *err)
+{
+	switch (from->immutable) {
+	case CONFIG_IMMUTABLE_DEFAULT:
+		if (is_semver_authority(parts->authority))
+			to->immutable = SYNC_IMMUTABLE_SEMVER;
+		break;
+	case CONFIG_IMMUTABLE_NONE:
+		break;
+	case CONFIG_IMMUTABLE_SEMVER:
+		to->immutable = SYNC_IMMUTABLE_SEMVER;
+		break;
+	case CONFIG_IMMUTABLE_REGEX:
+		to->immutable = SYNC_IMMUTABLE_PATTERN;
+		if (pattern_regex(from->immutable_regex, &parts->immutable, err) < 0)
+			return -(int)ERR_USAGE;
+		to->immutable_pattern = parts->immutable;
+		break;
+	}
+	return 0;
+}
+
+static int set_tags(const struct config_rule *from, struct rule_parts *parts, struct sync_rule *to,
+	struct error *err)
+{
+	struct select_rules rules = {
+		.include = (const char *const *)from->include,
+		.n_include = from->n_include,
+		.exclude = (const char *const *)from->exclude,
+		.n_exclude = from->n_exclude,
+		.semver = from->semver,
+		.latest = from->latest,
+	};
+
+	if (selector_new(&rules, &parts->selector, err) < 0)
+		return -(int)ERR_USAGE;
+	to->selector = parts->selector;
+	if (selector_is_literal(parts->selector)) {
+		to->tags = (const char *const *)from->include;
+		to->n_tags = from->n_include;
+	}
+	return 0;
+}
+
+static int set_targets(struct setup *s, const struct config_rule *from, struct rule_parts *parts,
+	struct sync_rule *to, struct error *err)
+{
+	if (from->n_targets > TRANSFER_DESTINATIONS_MAX)
+		return error_set(err,
+			ERR_USAGE,
+			"rule %s has more than %d targets",
+			from->name,
+			TRANSFER_DESTINATIONS_MAX);
+	parts->targets = xcalloc(from->n_targets, sizeof(struct sync_target *));
+	for (size_t i = 0; i < from->n_targets; i++) {
+		const struct config_target *t = &s->config->targets[from->targets[i]];
+		int rc = setup_target(s,
+			t->name,
+			t->store ? NULL : t->registry,
+			t->prefix,
+			&parts->targets[i],
+			err);
+
+		if (rc < 0)
+			return rc;
+	}
+	to->targets = parts->targets;
+	to->n_targets = from->n_targets;
+	return 0;
+}
+
+static int set_private(
+	struct setup *s, const struct config_rule *from, struct sync_rule *to, struct error *err)
+{
+	for (size_t i = 0; i < from->n_repositories; i++) {
+		AUTO_FREE char *name = xasprintf("%s/%s", to->authority, from->repositories[i]);
+		bool match;
+		int rc = setup_is_private(s, name, &match, err);
+
+		if (rc < 0)
+			return rc;
+		to->authority_only = to->authority_only || match;
+	}
+	return 0;
+}
+
+static int set_rule(struct setup *s, const struct config_rule *from, struct rule_parts *parts,
+	struct sync_rule *to, struct error *err)
+{
+	const struct config_upstream *upstream = &s->config->upstreams[from->upstream];
+	int rc;
+
+	parts->authority = xstrdup(upstream->authority);
+	*to = (struct sync_rule){
+		.name = from->name,
+		.authority = parts->authority,
+		.repositories = (const char *const *)from->repositories,
+		.n_repositories = from->n_repositories,
+		.rename = from->rename,
+		.platforms = from->platforms,
+		.n_platforms = from->n_platforms,
+		.include_foreign = from->include_foreign,
+		.publish_together = from->publish == CONFIG_PUBLISH_TOGETHER,
+	};
+	rc = upstream_sources(s, upstream, &to->sources, err);
+	if (rc == 0)
+		rc = set_targets(s, from, parts, to, err);
+	if (rc == 0)
+		rc = set_tags(from, parts, to, err);
+	if (rc == 0)
+		rc = set_immutable(from, parts, to, err);
+	if (rc == 0)
+		rc = set_private(s, from, to, err);
+	return rc;
+}
+
+int setup_rules(struct setup *s, char *const *names, int n_names, struct sync_rule **ret,
+	size_t *ret_n, struct error *err)
+{
+	size_t n = n_names ? (size_t)n_names : s->config->n_rules;
+
+	s->rules = xcalloc(n ? n : 1, sizeof(*s->rules));
+	s->parts = xcalloc(n ? n : 1, sizeof(*s->parts));
+	for (size_t i = 0; i < n; i++) {
+		const struct config_rule *from =
+			n_names ? config_rule_find(s->config, names[i]) : &s->config->rules[i];
+		int rc;
+
+		if (!from)
+			return error_set(err,
+				ERR_USAGE,
+				"%s: there is no rule '%.80s'",
+				s->config->path,
+				names[i]);
+		s->n_rules++;
+		rc = set_rule(s, from, &s->parts[i], &s->rules[i], err);
+		if (rc < 0)
+			return error_wrap(err, rc, "rule %s", from->name);
+	}
+	*ret = s->rules;
+	*ret_n = n;
+	return 0;
+}
+
+void setup_rules_free(struct setup *s)
+{
+	for (size_t i = 0; i < s->n_rules; i++) {
+		free(s->parts[i].targets);
+		free(s->parts[i].authority);
+		selector_free(s->parts[i].selector);
+		pattern_free(s->parts[i].immutable);
+	}
+	free(s->parts);
+	free(s->rules);
+	for (size_t i = 0; i < s->n_targets; i++) {
+		void *identity;
+
+		memcpy(&identity, &s->targets[i]->identity, sizeof(identity));
+		free(identity);
+		free(s->targets[i]);
+	}
+	free(s->targets);
+	for (size_t i = 0; i < s->n_sets; i++)
+		source_set_free(s->sets[i]);
+	free(s->sets);
+	for (size_t i = 0; i < s->n_private; i++)
+		pattern_free(s->private_patterns[i]);
+	free(s->private_patterns);
+}
