@@ -7,6 +7,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"
+#include "util/parse.h"
 #include "util/tty.h"
 
 struct runner {
