@@ -14,8 +14,8 @@
  */
 #define JOURNAL_KEEP_BYTES 4096000
 
-/* How long to wait before asking again for what busy_timeout does not cover. */
-#define RETRY_MS 10
+/* How long to wait before asking again for what busy_timeout does not cover: 10 ms. */
+#define RETRY_NS 10000000L
 
 /* What failed, for a person: the disk's own reasons first, then SQLite's. */
 static const char *explain(const struct db *db, int rc)
@@ -72,7 +72,7 @@ static int is_wal(void *ret, int n, char **values, char **names)
  */
 static int use_wal(struct db *db, struct error *err)
 {
-	const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000};
+	const struct timespec pause = {.tv_nsec = RETRY_NS};
 	uint64_t deadline = clock_mono_ms() + DB_BUSY_MS;
 	bool wal = false;
 	int rc;
@@ -135,6 +135,15 @@ static int explain_read_only(const struct db *db, int rc, struct error *err)
 		shm);
 }
 
+static void take_options(struct db *db, const struct db_options *options)
+{
+	db->path = xstrdup(options->path);
+	db->statements = options->statements;
+	while (options->statements && options->statements[db->n_statements])
+		db->n_statements++;
+	db->prepared = xcalloc(db->n_statements, sizeof(*db->prepared));
+}
+
 static int open_handle(struct db *db, const struct db_options *options, struct error *err)
 {
 	int flags = SQLITE_OPEN_NOMUTEX |
@@ -154,13 +163,9 @@ static int open_handle(struct db *db, const struct db_options *options, struct e
 int db_open(const struct db_options *options, struct db **ret, struct error *err)
 {
 	AUTO(db_closep) struct db *db = xcalloc(1, sizeof(*db));
-	int rc, version;
+	int version, rc;
 
-	db->path = xstrdup(options->path);
-	db->statements = options->statements;
-	while (options->statements && options->statements[db->n_statements])
-		db->n_statements++;
-	db->prepared = xcalloc(db->n_statements, sizeof(*db->prepared));
+	take_options(db, options);
 	rc = open_handle(db, options, err);
 	if (rc == 0)
 		rc = configure(db, options, err);

@@ -33,7 +33,7 @@ static int count_migrations(const struct db_options *options)
 static int check_owner(
 	struct db *db, const struct db_options *options, int64_t version, struct error *err)
 {
-	int64_t id, tables;
+	int64_t id = 0, tables = 0;
 	int rc = query_number(db, "PRAGMA application_id", &id, err);
 
 	if (rc == 0)
@@ -56,7 +56,7 @@ int db_check_version(
 	struct db *db, const struct db_options *options, int *ret_version, struct error *err)
 {
 	int known = count_migrations(options);
-	int64_t version;
+	int64_t version = 0;
 	int rc = query_number(db, "PRAGMA user_version", &version, err);
 
 	if (rc == 0)
@@ -102,7 +102,7 @@ static int step_up(struct db *db, const struct db_options *options, int version,
 int db_migrate(struct db *db, const struct db_options *options, struct error *err)
 {
 	int known = count_migrations(options);
-	int version;
+	int version = 0;
 	int rc = db_check_version(db, options, &version, err);
 
 	while (rc == 0 && version < known) {

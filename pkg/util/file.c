@@ -11,7 +11,7 @@
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
 /* Random bytes in a temporary name: two writers never meet. */
-#define TMP_RANDOM 8
+#define TMP_RANDOM ((size_t)8)
 
 /* Bytes that file_read() asks for at once. */
 #define READ_STEP 65536

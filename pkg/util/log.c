@@ -103,8 +103,8 @@ static char *clean(const char *s)
 		size_t skip = secret_at(s);
 
 		if (skip) {
-			memcpy(out + n, SECRET_SIGN, strlen(SECRET_SIGN));
-			n += strlen(SECRET_SIGN);
+			for (const char *sign = SECRET_SIGN; *sign; sign++)
+				out[n++] = *sign;
 			s += skip;
 		} else {
 			out[n++] = *s++;

@@ -12,57 +12,45 @@ static _Noreturn void out_of_memory(size_t size)
 	abort();
 }
 
-void *xmalloc(size_t size)
+/* An allocation of size bytes, as long as there is one. */
+static void *checked(void *p, size_t size)
 {
-	/* malloc(0) may return NULL, which must stay the sign of failure. */
-	void *p = malloc(size ? size : 1);
-
 	if (!p)
 		out_of_memory(size);
 	return p;
 }
 
+void *xmalloc(size_t size)
+{
+	/* malloc(0) may return NULL, which must stay the sign of failure. */
+	return checked(malloc(size ? size : 1), size);
+}
+
 void *xcalloc(size_t n, size_t size)
 {
-	void *p = calloc(n ? n : 1, size ? size : 1);
-
-	if (!p)
-		out_of_memory(n * size);
-	return p;
+	return checked(calloc(n ? n : 1, size ? size : 1), n * size);
 }
 
 void *xrealloc(void *p, size_t n, size_t size)
 {
-	size_t bytes;
-	void *q;
-
 	if (size && n > SIZE_MAX / size)
 		out_of_memory(SIZE_MAX);
-	bytes = n * size;
-	q = realloc(p, bytes ? bytes : 1);
-	if (!q)
-		out_of_memory(bytes);
-	return q;
+	return checked(realloc(p, n && size ? n * size : 1), n * size);
 }
 
 char *xstrdup(const char *s)
 {
-	return s ? xmemdup(s, strlen(s) + 1) : NULL;
+	return s ? checked(strdup(s), strlen(s) + 1) : NULL;
 }
 
 char *xstrndup(const char *s, size_t n)
 {
-	size_t len = strnlen(s, n);
-	char *copy = xmalloc(len + 1);
-
-	memcpy(copy, s, len);
-	copy[len] = '\0';
-	return copy;
+	return checked(strndup(s, n), n);
 }
 
 void *xmemdup(const void *p, size_t n)
 {
-	void *copy = xmalloc(n);
+	void *copy = checked(malloc(n ? n : 1), n);
 
 	if (n)
 		memcpy(copy, p, n);

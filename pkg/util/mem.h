@@ -13,14 +13,16 @@
 
 #include "util/compiler.h"
 
-void *xmalloc(size_t size) OWNED_BY(free);
-void *xcalloc(size_t n, size_t size) OWNED_BY(free);      /* zeroed */
-void *xrealloc(void *p, size_t n, size_t size) NODISCARD; /* n * size bytes; keeps the content */
-char *xstrdup(const char *s) OWNED_BY(free);              /* NULL for NULL */
-char *xstrndup(const char *s, size_t n) OWNED_BY(free);
-void *xmemdup(const void *p, size_t n) OWNED_BY(free);
-char *xasprintf(const char *fmt, ...) PRINTF(1, 2) NODISCARD;
-char *xvasprintf(const char *fmt, va_list ap) PRINTF(1, 0) NODISCARD;
+void *xmalloc(size_t size) OWNED_BY(free) NEVER_NULL;
+void *xcalloc(size_t n, size_t size) OWNED_BY(free) NEVER_NULL; /* zeroed */
+/* n * size bytes; keeps the content. */
+void *xrealloc(void *p, size_t n, size_t size) NODISCARD NEVER_NULL;
+/* NULL for NULL; not OWNED_BY(), or gcc's analyzer would ask each caller to check for NULL. */
+char *xstrdup(const char *s) NODISCARD;
+char *xstrndup(const char *s, size_t n) OWNED_BY(free) NEVER_NULL;
+void *xmemdup(const void *p, size_t n) OWNED_BY(free) NEVER_NULL;
+char *xasprintf(const char *fmt, ...) PRINTF(1, 2) NODISCARD NEVER_NULL;
+char *xvasprintf(const char *fmt, va_list ap) PRINTF(1, 0) NODISCARD NEVER_NULL;
 
 /*
  * Makes room for one more element: *cap doubles (from 8) when n reaches it.

@@ -16,8 +16,8 @@ struct workers {
 	struct job *ring;       /* `size` places, `n` of them used from `first` on */
 	size_t size, first, n;
 	bool ending;
-	pthread_t *threads;
 	size_t n_threads;
+	pthread_t threads[];
 };
 
 /* False when there is nothing left and the end has come. */
@@ -68,14 +68,14 @@ static int start_threads(struct workers *w, size_t n, struct error *err)
 
 int workers_new(size_t n_threads, size_t queue_max, struct workers **ret, struct error *err)
 {
-	AUTO(workers_freep) struct workers *w = xcalloc(1, sizeof(*w));
+	AUTO(workers_freep)
+	struct workers *w = xcalloc(1, sizeof(*w) + n_threads * sizeof(*w->threads));
 	int rc;
 
 	(void)pthread_mutex_init(&w->lock, NULL); /* cannot fail on Linux, nor the next */
 	(void)pthread_cond_init(&w->changed, NULL);
 	w->ring = xcalloc(queue_max, sizeof(*w->ring));
 	w->size = queue_max;
-	w->threads = xcalloc(n_threads, sizeof(*w->threads));
 	rc = start_threads(w, n_threads, err);
 	if (rc < 0)
 		return rc;
@@ -95,7 +95,6 @@ void workers_free(struct workers *w)
 		(void)pthread_join(w->threads[i], NULL);
 	pthread_cond_destroy(&w->changed);
 	pthread_mutex_destroy(&w->lock);
-	free(w->threads);
 	free(w->ring);
 	free(w);
 }

@@ -15,6 +15,7 @@
 #define OUR_ID      0x72656730u
 #define NOBODY      65534 /* uid of a user that owns nothing, on every Linux */
 #define N_PROCESSES 4
+#define MESSAGE_MAX 500 /* bytes of an error with two paths */
 
 static const char *const first_format[] = {
 	"CREATE TABLE item(id INTEGER PRIMARY KEY, name TEXT UNIQUE);",
@@ -258,7 +259,7 @@ static void a_reader_that_cannot_read_says_why(void **state)
 	AUTO_FREE char *shm = xasprintf("%s-shm", options.path);
 	AUTO_FREE char *wal = xasprintf("%s-wal", options.path);
 	AUTO(db_closep) struct db *db = NULL;
-	char text[500] = "";
+	char text[MESSAGE_MAX] = "";
 	int ends[2];
 
 	assert_int_equal(db_open(&options, &db, NULL), 0);
