@@ -182,7 +182,8 @@ int config_parse(
 	int rc;
 
 	if (len > CONFIG_FILE_MAX)
-		return error_set(err, ERR_USAGE, "%s: larger than %u bytes", name, CONFIG_FILE_MAX);
+		return error_set(
+			err, ERR_USAGE, "%s: larger than %zu bytes", name, CONFIG_FILE_MAX);
 	rc = yaml_parse(name, text, len, &root, err);
 	if (rc < 0)
 		return rc;
@@ -199,7 +200,8 @@ int config_load(const char *path, struct config **ret, struct error *err)
 	int rc = file_read(AT_FDCWD, path, &text, err);
 
 	if (rc == -ERR_NOMEM)
-		return error_set(err, ERR_USAGE, "%s: larger than %u bytes", path, CONFIG_FILE_MAX);
+		return error_set(
+			err, ERR_USAGE, "%s: larger than %zu bytes", path, CONFIG_FILE_MAX);
 	if (rc < 0)
 		return error_wrap(err, rc, "configuration");
 	return config_parse(path, buf_text(&text), text.len, ret, err);
@@ -210,9 +212,9 @@ struct config *config_default(void)
 	/* An empty mapping, but for what must be given: nothing else is looked at. */
 	static const char text[] = "upstreams: {}\nsync: []\n";
 	struct config *c = NULL;
+	int rc = config_parse("defaults", text, strlen(text), &c, NULL);
 
-	if (config_parse("defaults", text, strlen(text), &c, NULL) < 0)
-		assert(!"the settings' defaults are right");
+	assert(rc == 0 && c);
 	return c;
 }
 

@@ -19,7 +19,8 @@
 #include "util/buf.h"
 #include "util/error.h"
 
-#define CONFIG_FILE_MAX (8u * 1024 * 1024) /* bytes; a rule with 100,000 literal tags is 2 MiB */
+#define CONFIG_FILE_MAX \
+	((size_t)8 * 1024 * 1024) /* bytes; a rule with 100,000 literal tags is 2 MiB */
 
 struct config_registry {
 	char *host; /* "localhost:5000", "registry.corp.example/team": longest match wins */

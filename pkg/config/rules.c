@@ -28,23 +28,9 @@ static const struct yaml_node *first_item(const struct yaml_node *map, const cha
 	return list ? list->first : NULL;
 }
 
-static int check_registry(const struct reader *r, const struct yaml_node *node,
+static int check_credentials(const struct reader *r, const struct yaml_node *node,
 	const struct config_registry *reg, struct error *err)
 {
-	const char *tls_only = reg->ca ? "ca" : reg->cert ? "cert" : reg->key ? "key" : NULL;
-
-	if (!reg->tls && tls_only)
-		return setting_fail(r->file,
-			key_at(node, tls_only),
-			err,
-			"%s: has no use with 'tls: off'",
-			tls_only);
-	if (reg->cert && !reg->key)
-		return setting_fail(
-			r->file, key_at(node, "cert"), err, "cert: 'key' is missing beside it");
-	if (reg->key && !reg->cert)
-		return setting_fail(
-			r->file, key_at(node, "key"), err, "key: 'cert' is missing beside it");
 	if (reg->username && !reg->password)
 		return setting_fail(r->file,
 			key_at(node, "username"),
@@ -62,6 +48,26 @@ static int check_registry(const struct reader *r, const struct yaml_node *node,
 			err,
 			"username: a colon cannot be sent in it");
 	return 0;
+}
+
+static int check_registry(const struct reader *r, const struct yaml_node *node,
+	const struct config_registry *reg, struct error *err)
+{
+	const char *tls_only = reg->ca ? "ca" : reg->cert ? "cert" : reg->key ? "key" : NULL;
+
+	if (!reg->tls && tls_only)
+		return setting_fail(r->file,
+			key_at(node, tls_only),
+			err,
+			"%s: has no use with 'tls: off'",
+			tls_only);
+	if (reg->cert && !reg->key)
+		return setting_fail(
+			r->file, key_at(node, "cert"), err, "cert: 'key' is missing beside it");
+	if (reg->key && !reg->cert)
+		return setting_fail(
+			r->file, key_at(node, "key"), err, "key: 'cert' is missing beside it");
+	return check_credentials(r, node, reg, err);
 }
 
 static int check_upstream(const struct reader *r, const struct yaml_node *node,

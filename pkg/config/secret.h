@@ -3,7 +3,8 @@
 
 #include "util/error.h"
 
-#define SECRET_MAX (64 * 1024) /* bytes: the longest tokens (cloud registries) are below 4 KiB */
+#define SECRET_MAX \
+	((size_t)64 * 1024) /* bytes: the longest tokens (cloud registries) are below 4 KiB */
 
 /*
  * "file:PATH" is the content of that file, without one newline at its end;

@@ -75,10 +75,7 @@ static int expect(const struct reader *r, const struct setting *s, const struct 
 		yaml_kind_text(node->kind));
 }
 
-/*
- * The text of a scalar: NULL with success where an empty one stands for none.
- * Checked, but not copied.
- */
+/* The text of a scalar, which may be empty only where that means something: checked, not copied. */
 static int read_scalar(const struct reader *r, const struct setting *s,
 	const struct yaml_node *node, const char **ret, struct error *err)
 {
@@ -86,25 +83,21 @@ static int read_scalar(const struct reader *r, const struct setting *s,
 
 	if (rc < 0)
 		return rc;
-	if (node->text[0]) {
-		if (s->check && s->type != SETTING_FILE)
-			rc = s->check(node->text, err);
-		*ret = node->text;
-		return locate(r, s, node->at, rc, err);
-	}
-	if (s->empty == EMPTY_REFUSED)
+	if (!node->text[0] && s->empty == EMPTY_REFUSED)
 		return setting_fail(r->file, node->at, err, "%s: is empty", setting_key(s));
-	*ret = s->empty == EMPTY_TEXT ? "" : NULL;
-	return 0;
+	if (node->text[0] && s->check && s->type != SETTING_FILE)
+		rc = s->check(node->text, err);
+	*ret = node->text;
+	return locate(r, s, node->at, rc, err);
 }
 
 static int read_text(const struct reader *r, const struct setting *s, const struct yaml_node *node,
 	void *base, struct error *err)
 {
-	const char *text = NULL;
+	const char *text = "";
 	int rc = read_scalar(r, s, node, &text, err);
 
-	if (rc == 0)
+	if (rc == 0 && (text[0] || s->empty == EMPTY_TEXT))
 		field_set_pointer(base, s->offset, xstrdup(text));
 	return rc;
 }
@@ -113,10 +106,10 @@ static int read_secret(const struct reader *r, const struct setting *s,
 	const struct yaml_node *node, void *base, struct error *err)
 {
 	char *secret = NULL;
-	const char *text = NULL;
+	const char *text = "";
 	int rc = read_scalar(r, s, node, &text, err);
 
-	if (rc < 0 || !text)
+	if (rc < 0 || !text[0])
 		return rc;
 	rc = secret_expand(text, &secret, err);
 	if (rc == 0)
@@ -143,10 +136,10 @@ static int check_readable(const char *path, struct error *err)
 static int read_file(const struct reader *r, const struct setting *s, const struct yaml_node *node,
 	void *base, struct error *err)
 {
-	const char *text = NULL;
+	const char *text = "";
 	int rc = read_scalar(r, s, node, &text, err);
 
-	if (rc < 0 || !text)
+	if (rc < 0 || !text[0])
 		return rc;
 	rc = check_readable(text, err);
 	if (rc == 0)
@@ -165,7 +158,7 @@ static int check_range(const struct setting *s, uint64_t n, struct error *err)
 static int read_count(const struct reader *r, const struct setting *s, const struct yaml_node *node,
 	void *base, struct error *err)
 {
-	const char *text = NULL;
+	const char *text = "";
 	uint64_t n = 0;
 	int rc = read_scalar(r, s, node, &text, err);
 
@@ -196,7 +189,7 @@ static int parse_thousandths(const char *text, uint64_t *ret, struct error *err)
 static int read_number(const struct reader *r, const struct setting *s,
 	const struct yaml_node *node, void *base, struct error *err)
 {
-	const char *text = NULL;
+	const char *text = "";
 	uint64_t n = 0;
 	int rc = read_scalar(r, s, node, &text, err);
 
@@ -213,7 +206,7 @@ static int read_number(const struct reader *r, const struct setting *s,
 static int read_size(const struct reader *r, const struct setting *s, const struct yaml_node *node,
 	void *base, struct error *err)
 {
-	const char *text = NULL;
+	const char *text = "";
 	uint64_t n = 0;
 	int rc = read_scalar(r, s, node, &text, err);
 
@@ -239,7 +232,7 @@ static int read_spool(const struct reader *r, const struct setting *s, const str
 static int read_duration(const struct reader *r, const struct setting *s,
 	const struct yaml_node *node, void *base, struct error *err)
 {
-	const char *text = NULL;
+	const char *text = "";
 	uint64_t n = 0;
 	int rc = read_scalar(r, s, node, &text, err);
 
@@ -256,7 +249,7 @@ static int read_duration(const struct reader *r, const struct setting *s,
 static int read_choice(const struct reader *r, const struct setting *s,
 	const struct yaml_node *node, void *base, struct error *err)
 {
-	const char *text = NULL, *word;
+	const char *text = "", *word;
 	unsigned n = 0;
 	size_t len = 0;
 	int rc = read_scalar(r, s, node, &text, err);
@@ -285,7 +278,7 @@ static int read_choice(const struct reader *r, const struct setting *s,
 	if (s->size == sizeof(bool))
 		*(bool *)at(base, s->offset) = n != 0;
 	else if (s->size == sizeof(n))
-		memcpy(at(base, s->offset), &n, sizeof(n));
+		*(unsigned *)at(base, s->offset) = n;
 	return 0;
 }
 
@@ -380,27 +373,33 @@ static int read_platforms(const struct reader *r, const struct setting *s,
 	return 0;
 }
 
-/* What stands for a name: its place among those of the upstreams or targets. */
+/* The names that a setting may have: all upstreams, or all targets. */
+struct names {
+	const char *what;
+	const char **name;
+	size_t n;
+};
+
+/* What stands for a name: its place among the others. */
 static int find_name(const struct reader *r, const struct setting *s, const struct yaml_node *node,
-	const char *const *names, size_t n, size_t *ret, struct error *err)
+	const struct names *names, size_t *ret, struct error *err)
 {
-	const char *what = s->type == SETTING_UPSTREAM ? "upstream" : "target";
 	const char *nearest;
 
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(names[i], node->text) == 0) {
+	for (size_t i = 0; i < names->n; i++) {
+		if (strcmp(names->name[i], node->text) == 0) {
 			*ret = i;
 			return 0;
 		}
 	}
-	nearest = nearest_name(node->text, names, n);
+	nearest = nearest_name(node->text, names->name, names->n);
 	if (nearest)
 		return setting_fail(r->file,
 			node->at,
 			err,
 			"%s: there is no %s '%.80s'; did you mean '%s'?",
 			setting_key(s),
-			what,
+			names->what,
 			node->text,
 			nearest);
 	return setting_fail(r->file,
@@ -408,7 +407,7 @@ static int find_name(const struct reader *r, const struct setting *s, const stru
 		err,
 		"%s: there is no %s '%.80s'",
 		setting_key(s),
-		what,
+		names->what,
 		node->text);
 }
 
@@ -416,26 +415,27 @@ static int read_upstream(const struct reader *r, const struct setting *s,
 	const struct yaml_node *node, void *base, struct error *err)
 {
 	const struct config *c = r->config;
-	AUTO_FREE const char **names = xcalloc(c->n_upstreams + 1, sizeof(*names));
-	const char *text = NULL;
+	AUTO_FREE const char **name = xcalloc(c->n_upstreams + 1, sizeof(*name));
+	const struct names names = {"upstream", name, c->n_upstreams};
+	const char *text = "";
 	int rc = read_scalar(r, s, node, &text, err);
 
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < c->n_upstreams; i++)
-		names[i] = c->upstreams[i].name;
-	return find_name(r, s, node, names, c->n_upstreams, at(base, s->offset), err);
+		name[i] = c->upstreams[i].name;
+	return find_name(r, s, node, &names, at(base, s->offset), err);
 }
 
 static int read_target(const struct reader *r, const struct setting *s,
-	const struct yaml_node *item, const char *const *names, struct config_rule *rule,
+	const struct yaml_node *item, const struct names *names, struct config_rule *rule,
 	struct error *err)
 {
 	size_t found = 0;
 	int rc = expect(r, s, item, YAML_TEXT, err);
 
 	if (rc == 0)
-		rc = find_name(r, s, item, names, r->config->n_targets, &found, err);
+		rc = find_name(r, s, item, names, &found, err);
 	for (size_t i = 0; i < rule->n_targets && rc == 0; i++) {
 		if (rule->targets[i] == found)
 			rc = setting_fail(r->file,
@@ -454,7 +454,8 @@ static int read_targets(const struct reader *r, const struct setting *s,
 	const struct yaml_node *node, void *base, struct error *err)
 {
 	const struct config *c = r->config;
-	AUTO_FREE const char **names = xcalloc(c->n_targets + 1, sizeof(*names));
+	AUTO_FREE const char **name = xcalloc(c->n_targets + 1, sizeof(*name));
+	const struct names names = {"target", name, c->n_targets};
 	struct config_rule *rule = base;
 	int rc = expect(r, s, node, YAML_LIST, err);
 
@@ -463,11 +464,11 @@ static int read_targets(const struct reader *r, const struct setting *s,
 	if (node->n == 0)
 		return setting_fail(r->file, node->at, err, "%s: is empty", setting_key(s));
 	for (size_t i = 0; i < c->n_targets; i++)
-		names[i] = c->targets[i].name;
+		name[i] = c->targets[i].name;
 	/* None is listed twice: there are never more than there are targets. */
 	rule->targets = xcalloc(c->n_targets + 1, sizeof(*rule->targets));
 	for (const struct yaml_node *item = node->first; item && rc == 0; item = item->next)
-		rc = read_target(r, s, item, names, rule, err);
+		rc = read_target(r, s, item, &names, rule, err);
 	return rc;
 }
 
@@ -475,7 +476,7 @@ static int read_immutable(const struct reader *r, const struct setting *s,
 	const struct yaml_node *node, void *base, struct error *err)
 {
 	struct config_rule *rule = base;
-	const char *text = NULL;
+	const char *text = "";
 	int rc = read_scalar(r, s, node, &text, err);
 
 	if (rc < 0)
@@ -500,10 +501,10 @@ static int read_schedule(const struct reader *r, const struct setting *s,
 	const struct yaml_node *node, void *base, struct error *err)
 {
 	struct config_rule *rule = base;
-	const char *text = NULL;
+	const char *text = "";
 	int rc = read_scalar(r, s, node, &text, err);
 
-	if (rc < 0 || !text)
+	if (rc < 0 || !text[0])
 		return rc;
 	rc = cron_parse(text, &rule->schedule, err);
 	if (rc < 0)

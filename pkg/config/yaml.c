@@ -162,7 +162,7 @@ static int read_key(struct loader *l, struct fy_event *e, struct yaml_pos parent
 {
 	struct yaml_pos at = position(e, parent);
 	AUTO_FREE char *key = NULL;
-	enum fy_scalar_style style;
+	enum fy_scalar_style style = FYSS_ANY;
 	int rc = refuse_properties(l, e, at, err);
 
 	if (rc < 0)
@@ -170,7 +170,7 @@ static int read_key(struct loader *l, struct fy_event *e, struct yaml_pos parent
 	if (e->type != FYET_SCALAR)
 		return fail(l, at, err, "a key must be plain text");
 	rc = read_text(l, e, at, &key, &style, err);
-	if (rc < 0)
+	if (rc < 0 || !key)
 		return rc;
 	if (is_null(style, key))
 		return fail(l, at, err, "a key is missing");
@@ -213,7 +213,7 @@ static int read_pair(struct loader *l, const struct yaml_node *map, unsigned dep
 		rc = read_node(l, e, key.key_at, depth, &value, err);
 		fy_parser_event_free(l->parser, e);
 	}
-	if (rc < 0) {
+	if (rc < 0 || !value) {
 		free(key.key);
 		return rc;
 	}
@@ -241,11 +241,11 @@ static int read_pairs(struct loader *l, struct yaml_node *map, unsigned depth, s
 static int read_scalar(
 	const struct loader *l, struct fy_event *e, struct yaml_node *node, struct error *err)
 {
-	enum fy_scalar_style style;
+	enum fy_scalar_style style = FYSS_ANY;
 	AUTO_FREE char *text = NULL;
 	int rc = read_text(l, e, node->at, &text, &style, err);
 
-	if (rc < 0 || is_null(style, text))
+	if (rc < 0 || !text || is_null(style, text))
 		return rc;
 	node->kind = YAML_TEXT;
 	node->text = steal(&text);

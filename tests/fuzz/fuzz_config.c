@@ -1,7 +1,6 @@
 #include "config/config.h"
 
-#define SHOWN_MAX (64 * 1024 * 1024) /* bytes: defaults make the shown form longer than the text \
-				      */
+#define SHOWN_MAX (64 * 1024 * 1024) /* bytes: defaults make it longer than its text */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
