@@ -1,3 +1,4 @@
+/* db.c - opening an SQLite database, its pragmas, and transactions. */
 #include "db/internal.h"
 
 #include <assert.h>

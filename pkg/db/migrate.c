@@ -1,3 +1,9 @@
+/*
+ * migrate.c - whose database it is, of which version, and how it becomes the newest.
+ *
+ * A migration is never changed once it was released: the database of each user is at one of the
+ * versions, and takes only the steps after it.
+ */
 #include "db/internal.h"
 
 #include <inttypes.h>

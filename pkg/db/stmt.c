@@ -1,3 +1,9 @@
+/*
+ * stmt.c - statements, prepared on first use and kept.
+ *
+ * Binding and preparing report nothing: the first failure is noted and the step tells it, so
+ * that callers have one place to check.
+ */
 #include "db/internal.h"
 
 #include <assert.h>

@@ -1,3 +1,9 @@
+/*
+ * buf.c - bytes that grow up to a ceiling.
+ *
+ * Memory grows by doubling, so that appending a byte at a time stays linear, and stops at the
+ * ceiling itself: what a peer may make us hold is what the ceiling says, not twice that.
+ */
 #include "util/buf.h"
 
 #include <stdint.h>

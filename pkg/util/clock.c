@@ -1,3 +1,4 @@
+/* clock.c - time, waiting times and chance. */
 #include "util/clock.h"
 
 #include <limits.h>

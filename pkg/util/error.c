@@ -1,3 +1,9 @@
+/*
+ * error.c - why a call failed: a class to act on, and a message to read.
+ *
+ * Nothing here can fail: when there is no memory for a message the class alone remains, and
+ * error_text() falls back to its name.
+ */
 #include "util/error.h"
 
 #include <stdarg.h>

@@ -1,3 +1,10 @@
+/*
+ * file.c - files by directory descriptor, and publishing them whole.
+ *
+ * Everything that must survive a power loss is synced twice: the content before it gets its
+ * name, and the directory after.  An fsync that failed is not tried again: the kernel has
+ * dropped the pages, and a second one would lie (fsyncgate, 2018).
+ */
 #include "util/file.h"
 
 #include <fcntl.h>

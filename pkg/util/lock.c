@@ -1,3 +1,9 @@
+/*
+ * lock.c - one holder at a time of a named lock file, across processes.
+ *
+ * The file is never removed: whoever had opened the old one would hold a lock on a file without
+ * a name, beside the holder of the new one.
+ */
 #include "util/lock.h"
 
 #include <fcntl.h>

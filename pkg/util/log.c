@@ -1,3 +1,9 @@
+/*
+ * log.c - lines for people and for log collectors.
+ *
+ * Every text goes the same way: secrets are blanked out first, while they still look as they
+ * were given to log_redact(), then what does not fit a terminal is escaped, then it is quoted.
+ */
 #include "util/log.h"
 
 #include <inttypes.h>

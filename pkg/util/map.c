@@ -1,3 +1,4 @@
+/* map.c - a hash map from byte strings to pointers, over uthash. */
 #include "util/map.h"
 
 #include <assert.h>

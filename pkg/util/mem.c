@@ -1,3 +1,4 @@
+/* mem.c - memory of sizes that the program itself chose. */
 #include "util/mem.h"
 
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* parse.c - numbers, sizes, durations: text to value and back. */
 #include "util/parse.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* tty.c - what the terminal can show. */
 #include "util/tty.h"
 
 #include <stdint.h>

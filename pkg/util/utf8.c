@@ -1,3 +1,4 @@
+/* utf8.c - one character at a time out of text that may not be UTF-8. */
 #include "util/utf8.h"
 
 #include "util/compiler.h"

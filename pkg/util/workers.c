@@ -1,3 +1,9 @@
+/*
+ * workers.c - a pool of threads behind a bounded ring of jobs.
+ *
+ * One mutex and one condition: jobs here take milliseconds (an fsync, a megabyte to hash), so
+ * the queue's own cost does not show.
+ */
 #include "util/workers.h"
 
 #include <pthread.h>
