@@ -8,6 +8,7 @@
  */
 #include "state/internal.h"
 
+/* The position keeps the caller's order, in which a crashed run's moves are told again. */
 static int move_write(struct state *s, int64_t set, size_t position, const struct state_move *move,
 	struct error *err)
 {

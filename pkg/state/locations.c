@@ -1,6 +1,12 @@
-/* locations.c - in which repositories of a target a blob is believed to be. */
+/*
+ * locations.c - in which repositories of a target a blob is believed to be.
+ *
+ * A belief saves a HEAD or makes a mount possible, and may be wrong: the target
+ * answers for itself, and what it denies is forgotten here.
+ */
 #include "state/internal.h"
 
+/* The repository's row and the belief; the caller's transaction holds them together. */
 static int location_write(struct state *s, const char *target, const char *repository,
 	const struct digest *digest, struct error *err)
 {
@@ -41,6 +47,7 @@ int state_location_has(struct state *s, const char *target, const char *reposito
 	return 0;
 }
 
+/* Any will do for a mount; the oldest repository is taken, so that answers repeat. */
 int state_location_any(struct state *s, const char *target, const struct digest *digest,
 	const char **ret_repository, struct error *err)
 {

@@ -1,4 +1,10 @@
-/* runs.c - how the last runs and their sources did, for `status`. */
+/*
+ * runs.c - how the last runs and their sources did, for `status`.
+ *
+ * One row each, replaced by the next run: the history is in the reports under runs/.
+ * The statements keep the last success and the last error of earlier runs where
+ * the new row has none.
+ */
 #include "state/internal.h"
 
 int state_run_put(struct state *s, const struct state_run *row, struct error *err)

@@ -3,12 +3,14 @@
 
 /* regmirror-state(5) describes these tables; change both together, by a new migration. */
 const char *const state_migrations[] = {
+	/* A repository at a target.  Named once: 100,000 locations would repeat it otherwise. */
 	"CREATE TABLE place ("
 	" id INTEGER PRIMARY KEY,"
 	" target TEXT NOT NULL,"
 	" repository TEXT NOT NULL,"
 	" UNIQUE (target, repository)"
 	") STRICT;"
+	/* What was published.  source: at the authority; published: at the target. */
 	"CREATE TABLE tag ("
 	" place INTEGER NOT NULL REFERENCES place,"
 	" name TEXT NOT NULL,"
@@ -22,6 +24,7 @@ const char *const state_migrations[] = {
 	" seen_at INTEGER NOT NULL,"
 	" PRIMARY KEY (place, name)"
 	") STRICT, WITHOUT ROWID;"
+	/* By digest first: a mount asks where else a blob is. */
 	"CREATE TABLE location ("
 	" digest BLOB NOT NULL,"
 	" place INTEGER NOT NULL REFERENCES place,"
@@ -34,6 +37,7 @@ const char *const state_migrations[] = {
 	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" rule TEXT NOT NULL"
 	") STRICT;"
+	/* Names in full, not a place: a pending move must be readable whatever is forgotten. */
 	"CREATE TABLE move ("
 	" release_set INTEGER NOT NULL REFERENCES release_set ON DELETE CASCADE,"
 	" position INTEGER NOT NULL,"
@@ -51,6 +55,7 @@ const char *const state_migrations[] = {
 	" PRIMARY KEY (release_set, position)"
 	") STRICT, WITHOUT ROWID;"
 	"CREATE UNIQUE INDEX move_tag ON move (release_set, target, repository, tag);"
+	/* For `status`: the last run of each rule at each target, and of each source. */
 	"CREATE TABLE run ("
 	" rule TEXT NOT NULL,"
 	" target TEXT NOT NULL,"

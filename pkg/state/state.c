@@ -1,4 +1,10 @@
-/* state.c - opening state.db, and writing many rows as one transaction. */
+/*
+ * state.c - opening state.db, and writing many rows as one transaction.
+ *
+ * Each write is a transaction, nested in the caller's batch when there is one.  `depth`
+ * is counted here beside db's own count, because a release set must be able to cut the
+ * batch around it (journal.c).
+ */
 #include "state/internal.h"
 
 #include "util/mem.h"
@@ -71,6 +77,7 @@ int write_end(struct state *s, int rc, struct error *err)
 {
 	if (rc == 0)
 		return state_commit(s, err);
+	/* db_rollback() here would spoil the batch for one row that did not matter to it. */
 	if (s->depth > 1 && db_commit(s->db, NULL) == 0) {
 		s->depth--;
 		return rc;
@@ -88,6 +95,7 @@ const char *text_hold(struct state *s, size_t slot, const struct db_stmt *stmt, 
 	return s->held[slot];
 }
 
+/* Read first: nearly always it is there, and reading is cheaper than a conflicting INSERT. */
 int place_get(struct state *s, const char *target, const char *repository, int64_t *ret_id,
 	struct error *err)
 {

@@ -1,6 +1,13 @@
-/* tags.c - what was published, and from which digest at the authority. */
+/*
+ * tags.c - what was published, and from which digest at the authority.
+ *
+ * A tag's row says that an image was complete at the target at confirmed_at, and
+ * what the tag was at its authority at seen_at.  Whether that still spares the
+ * requests is the plan's question; here nothing expires.
+ */
 #include "state/internal.h"
 
+/* The three parameters with which every statement about one tag begins. */
 static void bind_tag(
 	struct db_stmt *stmt, const char *target, const char *repository, const char *tag)
 {
@@ -44,6 +51,7 @@ int state_tag_get(struct state *s, const char *target, const char *repository, c
 		rc = row_read(&get, &row, err);
 	if (rc < 0)
 		return rc;
+	/* Copies: the statement is not kept open, for it would hold SQLite's snapshot. */
 	row.authority = text_hold(s, 0, &get, 0);
 	row.source_repository = text_hold(s, 1, &get, 1);
 	row.target = text_hold(s, 2, &get, 2);
@@ -54,6 +62,7 @@ int state_tag_get(struct state *s, const char *target, const char *repository, c
 	return 0;
 }
 
+/* The repository's row and the tag's; the caller's transaction holds them together. */
 static int tag_write(struct state *s, const struct state_tag *row, struct error *err)
 {
 	AUTO(db_reset) struct db_stmt put = db_stmt(s->db, STMT_TAG_PUT);
@@ -93,6 +102,7 @@ int state_tag_forget(struct state *s, const char *target, const char *repository
 	return db_run(&forget, err);
 }
 
+/* The repository's own row stays: a few bytes, and it will be published to again. */
 static int repository_write_forget(
 	struct state *s, const char *target, const char *repository, struct error *err)
 {

@@ -1,4 +1,10 @@
-/* blob.c - content: asking for it, opening it, writing it. */
+/*
+ * blob.c - content: asking for it, opening it, writing it.
+ *
+ * A writer's file has no name, or one that only it knows, until everything is
+ * written and on the disk; then commit.c gives it the name that is its digest.  A
+ * killed writer thus leaves nothing that anybody could take for content.
+ */
 #include "store/internal.h"
 
 #include <fcntl.h>
@@ -12,7 +18,7 @@
  * The kernel starts writing each such piece while the next one comes, so that
  * the sync at the end is short and dirty pages do not pile up (guides/server.md 2.2).
  */
-#define WRITE_BEHIND_BYTES (8u * 1024 * 1024)
+#define WRITE_BEHIND_BYTES (UINT64_C(8) * 1024 * 1024)
 
 #define TEMPORARY_RANDOM_BYTES 8 /* of a temporary's name: 64 bits never meet */
 
@@ -43,6 +49,10 @@ int blob_find(struct db *db, const struct digest *digest, struct blob_row *ret, 
 	return rc;
 }
 
+/*
+ * New content, or content that was here: then only its stamp is renewed, and what
+ * was a plain blob may turn out to be a manifest, but never the other way round.
+ */
 static int blob_put_row(struct db *db, const struct digest *digest, uint64_t size, const char *type,
 	int64_t *ret_id, struct error *err)
 {
@@ -60,6 +70,11 @@ static int blob_put_row(struct db *db, const struct digest *digest, uint64_t siz
 	return 0;
 }
 
+/*
+ * The list of the doomed is cleared in the same transaction in which the file gets
+ * its name: a collector that unlinks what is on the list, also in a transaction, comes before or
+ * after, never in between.
+ */
 int blob_insert(struct db *db, const struct digest *digest, uint64_t size, const char *type,
 	int64_t *ret_id, struct error *err)
 {
@@ -131,7 +146,7 @@ static int blob_look(
 int store_blob_stat(
 	struct store *s, const struct digest *digest, uint64_t *ret_size, struct error *err)
 {
-	struct blob_row row;
+	struct blob_row row = {.id = 0};
 	int rc = blob_look(s, digest, &row, err);
 
 	if (rc < 0)
@@ -171,7 +186,7 @@ int blob_open_checked(
 int store_blob_open(struct store *s, const struct digest *digest, int *ret_fd, uint64_t *ret_size,
 	struct error *err)
 {
-	struct blob_row row;
+	struct blob_row row = {.id = 0};
 	int rc = blob_look(s, digest, &row, err);
 
 	if (rc == 0)
@@ -249,6 +264,7 @@ int writer_settle(struct store_writer *w, struct error *err)
 	return 0;
 }
 
+/* Inside the transaction: the row, and the link when a repository was named. */
 static int blob_apply(struct db *db, const struct commit *c, struct error *err)
 {
 	const char *repository = c->arg;
@@ -269,6 +285,7 @@ int store_writer_finish(struct store_writer *w, const char *repository, struct e
 		rc = writer_settle(w, err);
 	if (rc == 0)
 		rc = commit_run(w->store, &c, err);
+	/* Spent either way: a second attempt would sync pages that the kernel has given up. */
 	closep(&w->fd);
 	w->fd = -1;
 	return rc;
@@ -285,11 +302,15 @@ void store_writer_free(struct store_writer *w)
 	free(w);
 }
 
+/*
+ * Found and linked in one transaction: no collector can come in between.  The stamp
+ * comes last and outside, for its locks are its own.
+ */
 int store_blob_link(
 	struct store *s, const char *repository, const struct digest *digest, struct error *err)
 {
 	char text[DIGEST_STR_MAX];
-	struct blob_row row;
+	struct blob_row row = {.id = 0};
 	int64_t repo = 0;
 	int rc = repository_check(repository, err);
 

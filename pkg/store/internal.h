@@ -180,7 +180,7 @@ struct tag_entry {
 	char type[MEDIA_TYPE_MAX + 1];
 };
 /* Up to TAG_PAGE tags after the name `after` ("" for the first); *ret_n of them. */
-#define TAG_PAGE 64
+#define TAG_PAGE 64 /* 30 KiB */
 NODISCARD int tag_page(struct store *s, int64_t repo, const char *after,
 	struct tag_entry page[static TAG_PAGE], size_t *ret_n, struct error *err);
 

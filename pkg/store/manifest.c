@@ -1,4 +1,11 @@
-/* manifest.c - manifests: their bytes, what they reference, and whether all of it is here. */
+/*
+ * manifest.c - manifests: their bytes, what they reference, and whether all of it is here.
+ *
+ * A manifest is a blob with a type and with references.  A reference is an
+ * edge between two rows (ref), or, while the content is not here, a note with its digest
+ * (absent), which blob_insert() turns into an edge when the content comes.  So
+ * whether a tree is complete is one recursive query, without reading a file.
+ */
 #include "store/internal.h"
 
 #include "util/file.h"
@@ -15,7 +22,7 @@ static enum ref_kind item_kind(const struct manifest *view, const struct descrip
 static int reference_put(struct db *db, int64_t parent, const struct digest *digest,
 	enum ref_kind kind, struct error *err)
 {
-	struct blob_row child;
+	struct blob_row child = {.id = 0};
 	int rc = blob_find(db, digest, &child, err);
 
 	if (rc < 0)
@@ -48,6 +55,11 @@ int manifest_missing(struct db *db, int64_t repo, int64_t blob, bool sparse, str
 	return rc;
 }
 
+/*
+ * Inside the transaction.  The rows are written first and judged after, because the
+ * judgement is the same query that store_is_complete() asks; what was
+ * written is undone when something is missing.
+ */
 static int manifest_apply(struct db *db, const struct commit *c, struct error *err)
 {
 	const struct store_manifest *m = c->arg;
@@ -77,6 +89,10 @@ static int manifest_apply(struct db *db, const struct commit *c, struct error *e
 	return rc;
 }
 
+/*
+ * The file is written also when the content is here already: whether it is can only be
+ * relied on inside the transaction, and manifests are small.
+ */
 int store_manifest_put(struct store *s, const struct store_manifest *manifest, struct error *err)
 {
 	AUTO(store_writer_freep) struct store_writer *w = NULL;
@@ -101,6 +117,7 @@ int store_manifest_put(struct store *s, const struct store_manifest *manifest, s
 	return 0;
 }
 
+/* Content that is in the repository as a manifest; a link to plain bytes does not count. */
 int manifest_find(struct db *db, const char *repository, const struct digest *digest,
 	struct blob_row *ret, char *ret_type, struct error *err)
 {
@@ -141,6 +158,7 @@ static int content_read(struct store *s, const struct digest *digest, size_t siz
 		rc = error_set(err, ERR_CORRUPT, "its bytes on disk have changed");
 	if (rc == 0)
 		ret->len += size;
+	/* Also after a failure: what was read beyond len is no content. */
 	if (ret->data)
 		ret->data[ret->len] = '\0';
 	return rc;
@@ -150,7 +168,7 @@ int store_manifest_get(struct store *s, const char *repository, const struct dig
 	struct buf *ret, char *ret_type, struct error *err)
 {
 	char type[MEDIA_TYPE_MAX + 1], text[DIGEST_STR_MAX];
-	struct blob_row row;
+	struct blob_row row = {.id = 0};
 	int rc;
 
 	(void)pthread_mutex_lock(&s->quick_lock);

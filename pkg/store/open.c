@@ -1,4 +1,9 @@
-/* open.c - opening, checking and closing a store's directory. */
+/*
+ * open.c - opening, checking and closing a store's directory.
+ *
+ * Opening makes what is missing, in an order that a crash may cut anywhere: the
+ * mark of the format first, then the folders, then the index.
+ */
 #include "store/internal.h"
 
 #include <dirent.h>
@@ -21,7 +26,7 @@
 #define QUICK_CACHE_KIB   2048
 
 /* A named temporary of this age has no writer any more: no blob takes a day between two writes. */
-#define TEMPORARY_AGE_SEC (24 * 3600)
+#define TEMPORARY_AGE_SEC 86400
 
 static const char *const algorithm_names[DIGEST_ALGO_MAX_] = {
 	[DIGEST_SHA256] = "sha256",
@@ -87,6 +92,7 @@ static int format_check(struct store *s, struct error *err)
 	return 0;
 }
 
+/* The store holds its folders by descriptor: nobody can swap them under it by a rename. */
 static int directories_open(struct store *s, struct error *err)
 {
 	AUTO_CLOSE int blobs = -1;
@@ -147,6 +153,7 @@ static void uploads_sweep(const struct store *s)
 	(void)closedir(dir);
 }
 
+/* Both connections; then the leases that killed runs left behind and that have expired. */
 static int index_open(struct store *s, struct error *err)
 {
 	AUTO_FREE char *path = xasprintf("%s/" INDEX_FILE, s->path);
@@ -231,15 +238,17 @@ int store_open(const char *path, struct store **ret, struct error *err)
 
 void store_close(struct store *s)
 {
+	int rc;
+
 	if (!s)
 		return;
 
 	/* Neither is needed for correctness: stamps are hints, and a stale layout stays marked
 	 * stale. */
-	int ignored = seen_flush(s, NULL);
-
-	ignored = store_layouts_write(s, NULL);
-	(void)ignored;
+	rc = seen_flush(s, NULL);
+	if (rc == 0)
+		rc = store_layouts_write(s, NULL);
+	(void)rc;
 	store_free(s);
 }
 

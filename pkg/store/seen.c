@@ -10,9 +10,9 @@
 
 #include "util/clock.h"
 
-#define SEEN_FRESH_SEC   (6 * 3600)  /* a quarter of the collector's default grace, 24 h */
-#define SEEN_PENDING_MAX 1024        /* stamps in memory: about 100 KiB */
-#define SEEN_PENDING_MS  (60 * 1000) /* a stamp waits no longer, as long as calls come */
+#define SEEN_FRESH_SEC   21600 /* a quarter of the collector's default grace, 24 h */
+#define SEEN_PENDING_MAX 1024  /* stamps in memory: about 100 KiB */
+#define SEEN_PENDING_MS  60000 /* a stamp waits no longer, as long as calls come */
 
 static int stamp_row(struct store *s, int64_t id, int64_t now, struct error *err)
 {

@@ -1,11 +1,16 @@
-/* tag.c - tags and the names of repositories. */
+/*
+ * tag.c - tags and the names of repositories.
+ *
+ * Lists are read page by page, each with a query of its own that goes on behind the last name:
+ * no lock is held and no snapshot kept open while the caller's function runs, and memory
+ * does not grow with the list.  What changes meanwhile is seen or not.
+ */
 #include "store/internal.h"
 
 #include "util/clock.h"
 #include "util/mem.h"
 
-#define REPOSITORY_PAGE \
-	64 /* names read at once, so that no lock is held while the caller's function runs */
+#define REPOSITORY_PAGE 64 /* names read at once: 16 KiB */
 
 int repository_find(struct db *db, const char *name, int64_t *ret_id, struct error *err)
 {
@@ -19,6 +24,7 @@ int repository_find(struct db *db, const char *name, int64_t *ret_id, struct err
 	return rc;
 }
 
+/* A tag that stays where it is writes nothing, so its layout is not written again. */
 int tag_insert(struct db *db, int64_t repo, const char *tag, int64_t blob, struct error *err)
 {
 	AUTO(db_reset) struct db_stmt put = db_stmt(db, STMT_TAG_PUT);
@@ -41,6 +47,7 @@ struct tag_change {
 	const struct digest *digest;
 };
 
+/* Inside the transaction, so that what was found cannot be collected before the tag holds it. */
 static int tag_apply(struct db *db, const struct commit *c, struct error *err)
 {
 	const struct tag_change *change = c->arg;
@@ -84,6 +91,7 @@ int store_tag_put(struct store *s, const char *repository, const char *tag,
 	return rc < 0 ? error_wrap(err, rc, "tag '%s:%s'", repository, tag) : 0;
 }
 
+/* The stamp is the manifest's: its tag may be gone when the manifest is asked for. */
 int store_tag_get(struct store *s, const char *repository, const char *tag, struct digest *ret,
 	struct error *err)
 {
@@ -118,6 +126,7 @@ int store_tag_get(struct store *s, const char *repository, const char *tag, stru
 	return 0;
 }
 
+/* With quick_lock held. */
 int tag_page(struct store *s, int64_t repo, const char *after,
 	struct tag_entry page[static TAG_PAGE], size_t *ret_n, struct error *err)
 {
@@ -156,6 +165,7 @@ int store_tags(
 		int rc;
 
 		(void)pthread_mutex_lock(&s->quick_lock);
+		/* Asked for each page: the repository may come or go in between. */
 		rc = repository_find(s->quick, repository, &repo, err);
 		if (rc == 1)
 			rc = tag_page(s, repo, after, page, &n, err);
@@ -178,6 +188,7 @@ struct repository_name {
 	char text[REPOSITORY_MAX + 1];
 };
 
+/* With quick_lock held. */
 static int repository_page(struct store *s, const char *after,
 	struct repository_name page[static REPOSITORY_PAGE], size_t *ret_n, struct error *err)
 {
