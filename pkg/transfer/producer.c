@@ -142,7 +142,7 @@ static enum http_io source_write(void *ctx, const char *data, size_t n)
 	job_took(j, data, n);
 	/* Not job_step(): a step may end this very call.  Sinks only take what is there. */
 	for (size_t i = 0; i < j->n_sinks; i++)
-		if (j->sinks[i].state == SINK_OPEN)
+		if (sink_is_active(&j->sinks[i]))
 			sink_pump(&j->sinks[i]);
 	return HTTP_IO_OK;
 }
