@@ -1,3 +1,11 @@
+/*
+ * types.c - how each type of setting is read from its node and freed.
+ *
+ * A reader gets the node of one setting, checks its kind, its text and its bounds,
+ * and only then touches the field.  What goes wrong is said with the value's place in
+ * the file, in one of two ways: setting_fail() where the message is made here, locate()
+ * where a check or a parser of another package made it.
+ */
 #include "config/types.h"
 
 #include <assert.h>
@@ -11,11 +19,16 @@
 #include "util/mem.h"
 #include "util/parse.h"
 
-#define THOUSAND 1000 /* a SETTING_NUMBER has three digits behind the point */
+#define THOUSAND  1000              /* a SETTING_NUMBER has three digits behind the point */
+#define BOUND_MAX DURATION_TEXT_MAX /* chars, with the NUL: a size or 64 bits need no more */
 
 typedef int type_reader(const struct reader *r, const struct setting *s,
 	const struct yaml_node *node, void *base, struct error *err);
 
+/*
+ * Fields are reached by offset.  Those whose type the setting's type fixes are cast to
+ * it; pointers and counts, which belong to many types, are copied byte by byte.
+ */
 static void *at(void *base, size_t offset)
 {
 	return (char *)base + offset;
@@ -60,6 +73,7 @@ static int locate(const struct reader *r, const struct setting *s, struct yaml_p
 		err, -ERR_USAGE, "%s:%u:%u: %s", r->file, pos.line, pos.column, setting_key(s));
 }
 
+/* The node must be of that kind: text for a scalar, a list, a mapping. */
 static int expect(const struct reader *r, const struct setting *s, const struct yaml_node *node,
 	enum yaml_kind kind, struct error *err)
 {
@@ -85,12 +99,14 @@ static int read_scalar(const struct reader *r, const struct setting *s,
 		return rc;
 	if (!node->text[0] && s->empty == EMPTY_REFUSED)
 		return setting_fail(r->file, node->at, err, "%s: is empty", setting_key(s));
+	/* A file is checked with its place, which is its key's (read_file). */
 	if (node->text[0] && s->check && s->type != SETTING_FILE)
 		rc = s->check(node->text, err);
 	*ret = node->text;
 	return locate(r, s, node->at, rc, err);
 }
 
+/* An empty text is kept as such, or is the NULL that the field has already. */
 static int read_text(const struct reader *r, const struct setting *s, const struct yaml_node *node,
 	void *base, struct error *err)
 {
@@ -102,6 +118,7 @@ static int read_text(const struct reader *r, const struct setting *s, const stru
 	return rc;
 }
 
+/* A secret that was expanded may be anything: only its source is ever named in a message. */
 static int read_secret(const struct reader *r, const struct setting *s,
 	const struct yaml_node *node, void *base, struct error *err)
 {
@@ -133,6 +150,7 @@ static int check_readable(const char *path, struct error *err)
 	return 0;
 }
 
+/* The key is blamed, not the value: both are right as they are written. */
 static int read_file(const struct reader *r, const struct setting *s, const struct yaml_node *node,
 	void *base, struct error *err)
 {
@@ -147,29 +165,53 @@ static int read_file(const struct reader *r, const struct setting *s, const stru
 	return locate(r, s, node->key_at, rc, err);
 }
 
-static int check_range(const struct setting *s, uint64_t n, struct error *err)
+/* A bound as the file would have it: "256", "1EiB", "3660d". */
+static const char *bound_text(const struct setting *s, uint64_t n, char buf[static BOUND_MAX])
 {
-	if (n < s->min || n > s->max)
-		return error_set(
-			err, ERR_USAGE, "must be from %" PRIu64 " to %" PRIu64, s->min, s->max);
-	return 0;
+	if (s->type == SETTING_SIZE || s->type == SETTING_SPOOL)
+		return format_size_exact(n, buf);
+	if (s->type == SETTING_DURATION)
+		return format_duration_exact(n, buf);
+	(void)snprintf(buf, BOUND_MAX, "%" PRIu64, n);
+	return buf;
 }
 
-static int read_count(const struct reader *r, const struct setting *s, const struct yaml_node *node,
-	void *base, struct error *err)
+/* Any setting that is a number, by the parser of its type; within the bounds of its row. */
+static int read_quantity(const struct reader *r, const struct setting *s,
+	const struct yaml_node *node, int (*parse)(const char *, uint64_t *, struct error *),
+	uint64_t *ret, struct error *err)
 {
+	/* The bounds of a SETTING_NUMBER are whole, its value is in thousandths. */
+	uint64_t scale = s->type == SETTING_NUMBER ? THOUSAND : 1;
+	char min[BOUND_MAX], max[BOUND_MAX];
 	const char *text = "";
 	uint64_t n = 0;
 	int rc = read_scalar(r, s, node, &text, err);
 
 	if (rc < 0)
 		return rc;
-	rc = parse_u64(text, &n, err);
+	rc = parse(text, &n, err);
+	if (rc == 0 && (n < s->min * scale || n > s->max * scale))
+		rc = error_set(err,
+			ERR_USAGE,
+			"must be from %s to %s",
+			bound_text(s, s->min, min),
+			bound_text(s, s->max, max));
 	if (rc == 0)
-		rc = check_range(s, n, err);
-	if (rc == 0)
-		*(unsigned *)at(base, s->offset) = (unsigned)n;
+		*ret = n;
 	return locate(r, s, node->at, rc, err);
+}
+
+static int read_count(const struct reader *r, const struct setting *s, const struct yaml_node *node,
+	void *base, struct error *err)
+{
+	uint64_t n = 0;
+	int rc = read_quantity(r, s, node, parse_u64, &n, err);
+
+	if (rc == 0)
+		*(unsigned *)at(base, s->offset) =
+			(unsigned)n; /* the rows' bounds are below 2^32 */
+	return rc;
 }
 
 /* Digits with at most three behind a point; strtod() would want a locale's comma. */
@@ -177,49 +219,33 @@ static int parse_thousandths(const char *text, uint64_t *ret, struct error *err)
 {
 	const char *point = strchr(text, '.');
 	size_t whole = point ? (size_t)(point - text) : strlen(text);
-	AUTO_FREE char *digits = xasprintf("%.*s%s000", (int)whole, text, point ? point + 1 : "");
 	size_t decimals = point ? strlen(point + 1) : 0;
+	AUTO_FREE char *digits = xasprintf("%.*s%s000", (int)whole, text, point ? point + 1 : "");
 
 	if (whole == 0 || decimals > 3 || (point && decimals == 0))
 		return error_set(err, ERR_USAGE, "'%.80s' is no number like 20 or 0.5", text);
-	digits[whole + 3] = '\0';
+	digits[whole + 3] = '\0'; /* "2.5" has become "25000", and is 2500 now */
 	return parse_u64(digits, ret, err);
 }
 
 static int read_number(const struct reader *r, const struct setting *s,
 	const struct yaml_node *node, void *base, struct error *err)
 {
-	const char *text = "";
 	uint64_t n = 0;
-	int rc = read_scalar(r, s, node, &text, err);
+	int rc = read_quantity(r, s, node, parse_thousandths, &n, err);
 
-	if (rc < 0)
-		return rc;
-	rc = parse_thousandths(text, &n, err);
-	if (rc == 0)
-		rc = check_range(s, (n + THOUSAND - 1) / THOUSAND, err);
 	if (rc == 0)
 		*(double *)at(base, s->offset) = (double)n / THOUSAND;
-	return locate(r, s, node->at, rc, err);
+	return rc;
 }
 
 static int read_size(const struct reader *r, const struct setting *s, const struct yaml_node *node,
 	void *base, struct error *err)
 {
-	const char *text = "";
-	uint64_t n = 0;
-	int rc = read_scalar(r, s, node, &text, err);
-
-	if (rc < 0)
-		return rc;
-	rc = parse_size(text, &n, err);
-	if (rc == 0)
-		rc = check_range(s, n, err);
-	if (rc == 0)
-		*(uint64_t *)at(base, s->offset) = n;
-	return locate(r, s, node->at, rc, err);
+	return read_quantity(r, s, node, parse_size, at(base, s->offset), err);
 }
 
+/* "never" leaves the size at 0; whoever asks looks at the bool first. */
 static int read_spool(const struct reader *r, const struct setting *s, const struct yaml_node *node,
 	void *base, struct error *err)
 {
@@ -232,20 +258,13 @@ static int read_spool(const struct reader *r, const struct setting *s, const str
 static int read_duration(const struct reader *r, const struct setting *s,
 	const struct yaml_node *node, void *base, struct error *err)
 {
-	const char *text = "";
-	uint64_t n = 0;
-	int rc = read_scalar(r, s, node, &text, err);
-
-	if (rc < 0)
-		return rc;
-	rc = parse_duration(text, &n, err);
-	if (rc == 0 && n > s->max)
-		rc = error_set(err, ERR_USAGE, "'%.80s' is longer than ten years", text);
-	if (rc == 0)
-		*(uint64_t *)at(base, s->offset) = n;
-	return locate(r, s, node->at, rc, err);
+	return read_quantity(r, s, node, parse_duration, at(base, s->offset), err);
 }
 
+/*
+ * The words are the type's text in the table, "each | together": their order is that of
+ * the enum, or of false and true.  Words behind the row's `max` belong to later versions.
+ */
 static int read_choice(const struct reader *r, const struct setting *s,
 	const struct yaml_node *node, void *base, struct error *err)
 {
@@ -282,6 +301,8 @@ static int read_choice(const struct reader *r, const struct setting *s,
 	return 0;
 }
 
+/* One text of a list; `seen` has those before it, so that long lists cost no more than their
+ * length. */
 static int check_item(const struct reader *r, const struct setting *s, text_check *check,
 	const struct yaml_node *item, struct map *seen, struct error *err)
 {
@@ -302,6 +323,7 @@ static int check_item(const struct reader *r, const struct setting *s, text_chec
 	return locate(r, s, item->at, check(item->text, err), err);
 }
 
+/* A list of texts, at least as many as the row's `min`, all different. */
 static int read_list(const struct reader *r, const struct setting *s, const struct yaml_node *node,
 	text_check *check, void *base, struct error *err)
 {
@@ -316,6 +338,8 @@ static int read_list(const struct reader *r, const struct setting *s, const stru
 		return setting_fail(r->file, node->at, err, "%s: is empty", setting_key(s));
 	if (node->n == 0)
 		return 0;
+	/* The field owns the list at once, and its count follows: an error leaves nothing behind.
+	 */
 	list = xcalloc(node->n, sizeof(*list));
 	field_set_pointer(base, s->offset, list);
 	for (const struct yaml_node *item = node->first; item && rc == 0; item = item->next) {
@@ -345,6 +369,7 @@ static int read_tags(const struct reader *r, const struct setting *s, const stru
 	return read_list(r, &include, node, check_tag, base, err);
 }
 
+/* Compared as platforms, not as texts: linux/x86_64 is linux/amd64. */
 static int read_platforms(const struct reader *r, const struct setting *s,
 	const struct yaml_node *node, void *base, struct error *err)
 {
@@ -411,6 +436,7 @@ static int find_name(const struct reader *r, const struct setting *s, const stru
 		node->text);
 }
 
+/* Upstreams are read before rules (the table's order), so that all names are known here. */
 static int read_upstream(const struct reader *r, const struct setting *s,
 	const struct yaml_node *node, void *base, struct error *err)
 {
@@ -427,6 +453,7 @@ static int read_upstream(const struct reader *r, const struct setting *s,
 	return find_name(r, s, node, &names, at(base, s->offset), err);
 }
 
+/* One name of the list `to`, appended to the rule's targets. */
 static int read_target(const struct reader *r, const struct setting *s,
 	const struct yaml_node *item, const struct names *names, struct config_rule *rule,
 	struct error *err)
@@ -472,6 +499,7 @@ static int read_targets(const struct reader *r, const struct setting *s,
 	return rc;
 }
 
+/* Three words have a meaning of their own; anything else is an expression for tags. */
 static int read_immutable(const struct reader *r, const struct setting *s,
 	const struct yaml_node *node, void *base, struct error *err)
 {
@@ -534,6 +562,7 @@ static type_reader *const readers[SETTING_MAX_] = {
 	[SETTING_SCHEDULE] = read_schedule,
 };
 
+/* Groups and sections have no reader: config.c goes through them itself. */
 int type_read(const struct reader *r, const struct setting *s, const struct yaml_node *node,
 	void *base, struct error *err)
 {
