@@ -17,16 +17,20 @@
 #include "util/file.h"
 #include "util/mem.h"
 
-#define LAYOUT_FOLDER    "_layout" /* '_' starts no component of a repository's name */
-#define LAYOUT_FILE      "oci-layout"
-#define LAYOUT_TEXT      "{\"imageLayoutVersion\":\"1.0.0\"}\n" /* image-spec, image-layout.md */
-#define INDEX_FILE       "index.json"
-#define INDEX_TEMPORARY  "index.json.tmp"
-#define INDEX_HEAD       "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_INDEX "\",\"manifests\":["
-#define INDEX_TAIL       "\n]}\n"
-#define REF_NAME         "org.opencontainers.image.ref.name" /* image-spec, annotations.md */
-#define INDEX_BUFFER_MAX ((size_t)64 * 1024) /* bytes: a page of TAG_PAGE entries of at most 900 \
-					      */
+/* '_' starts no component of a repository's name; the texts are image-spec's (image-layout.md,
+ * annotations.md). */
+#define LAYOUT_FOLDER   "_layout"
+#define LAYOUT_FILE     "oci-layout"
+#define LAYOUT_TEXT     "{\"imageLayoutVersion\":\"1.0.0\"}\n"
+#define INDEX_FILE      "index.json"
+#define INDEX_TEMPORARY "index.json.tmp"
+#define INDEX_TYPE      "\"mediaType\":\"" MEDIA_OCI_INDEX "\""
+#define INDEX_HEAD      "{\"schemaVersion\":2," INDEX_TYPE ",\"manifests\":["
+#define INDEX_TAIL      "\n]}\n"
+#define REF_NAME        "org.opencontainers.image.ref.name"
+
+/* Bytes: a page of TAG_PAGE entries of at most 900. */
+#define INDEX_BUFFER_MAX ((size_t)64 * 1024)
 
 /* The repository's folder; made part by part, so that each new name is on the disk. */
 static int layout_open(
