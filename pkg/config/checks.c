@@ -1,3 +1,9 @@
+/*
+ * checks.c - what makes the text of a setting right.
+ *
+ * Where another package knows the grammar (hosts, repositories, tags, expressions,
+ * ranges), it is asked; the messages here add what to write instead.
+ */
 #include "config/checks.h"
 
 #include <arpa/inet.h>
@@ -12,6 +18,7 @@
 
 int check_path(const char *text, struct error *err)
 {
+	/* Taken literally it would be a folder of that name; nobody wants one. */
 	if (strstr(text, "${"))
 		return error_set(err, ERR_USAGE, "${...} works in username and password only");
 	return 0;
@@ -39,6 +46,7 @@ int check_proxy(const char *text, struct error *err)
 		return error_set(err,
 			ERR_USAGE,
 			"a proxy begins with http://, https://, socks5:// or socks5h://");
+	/* The user's part may hold anything but a slash; the host begins at the last '@'. */
 	if (strchr(host, '@'))
 		host = strrchr(host, '@') + 1;
 	name = xstrndup(host, strcspn(host, "/"));
@@ -100,6 +108,7 @@ int check_source(const char *text, struct error *err)
 		return check_host(text, err);
 	if (check_host(host, err) < 0)
 		return -ERR_USAGE;
+	/* The path becomes the front of repositories' names, so it has their grammar. */
 	if (!repository_is_valid(slash + 1))
 		return error_set(err,
 			ERR_USAGE,
@@ -145,6 +154,7 @@ int check_rename(const char *text, struct error *err)
 {
 	AUTO_FREE char *example = NULL;
 
+	/* With the shortest repository in its place, all that is wrong is the pattern's own. */
 	if (strlen(text) > REPOSITORY_MAX)
 		return error_set(err, ERR_USAGE, "longer than any repository's name");
 	example = rename_apply(text, "r");
@@ -163,6 +173,7 @@ int check_glob(const char *text, struct error *err)
 	return pattern_glob(text, &pattern, err);
 }
 
+/* Compiled as a rule would, and thrown away: what compiles now compiles in the run. */
 static int check_selector(const struct select_rules *rules, struct error *err)
 {
 	AUTO(selector_freep) struct selector *selector = NULL;

@@ -1,3 +1,11 @@
+/*
+ * config.c - from a file to a struct config, driven by the settings table.
+ *
+ * Three steps: config/yaml.c makes a tree of the text, read_section() walks the
+ * table and looks up each setting in the tree, section_check() looks at what must
+ * hold between settings.  A setting that is not there gets its default through the same
+ * reader, so that the table's defaults are written as a file would have them.
+ */
 #include "config/config.h"
 
 #include <assert.h>
@@ -96,9 +104,12 @@ static int read_default(const struct place *p, const struct setting *s, struct e
 	return rc;
 }
 
+/* Groups hold settings, and settings can be groups. */
 static int read_group(
 	const struct place *p, const char *group, const struct yaml_node *map, struct error *err);
 
+/* One setting from its node, which is NULL when it was not given: then groups have only defaults.
+ */
 static int read_setting(const struct place *p, const struct setting *s,
 	const struct yaml_node *node, struct error *err)
 {
@@ -156,6 +167,7 @@ static int read_group(
 	return rc;
 }
 
+/* A whole struct: its settings, then what must hold between them. */
 static int read_section(const struct place *p, struct error *err)
 {
 	int rc;
@@ -218,6 +230,7 @@ struct config *config_default(void)
 	return c;
 }
 
+/* Freeing walks the same table: a new setting cannot be forgotten here. */
 static void clear_section(enum section_id id, void *base);
 
 static void free_entries(const struct setting *s, void *base)
@@ -271,6 +284,7 @@ const struct config_registry *config_registry_of(const struct config *c, const c
 		const char *host = c->registries[i].host;
 		size_t len = strlen(host);
 
+		/* Only whole components match: "h/team" is not for h/teams. */
 		if (len > best_len && strncmp(name, host, len) == 0 &&
 			(name[len] == '\0' || name[len] == '/')) {
 			best = &c->registries[i];

@@ -1,3 +1,4 @@
+/* nearest.c - which name was probably meant by one that is not known. */
 #include "config/settings.h"
 #include "util/mem.h"
 

@@ -1,3 +1,9 @@
+/*
+ * rules.c - what must hold between the settings of one section.
+ *
+ * Each setting is right on its own by now.  The structs tell what is wrong, the tree
+ * is only asked for the place to blame, and has its nodes in the order of the structs.
+ */
 #include "config/rules.h"
 
 #include "config/checks.h"
@@ -13,6 +19,7 @@ static struct yaml_pos key_at(const struct yaml_node *map, const char *key)
 	return node ? node->key_at : map->key_at;
 }
 
+/* Where its value stands: for what is wrong with the value and not with its being there. */
 static struct yaml_pos value_at(const struct yaml_node *map, const char *key)
 {
 	const struct yaml_node *node = yaml_find(map, key);
@@ -28,6 +35,7 @@ static const struct yaml_node *first_item(const struct yaml_node *map, const cha
 	return list ? list->first : NULL;
 }
 
+/* A lone half would be sent as an empty user or password, and fail far from its cause. */
 static int check_credentials(const struct reader *r, const struct yaml_node *node,
 	const struct config_registry *reg, struct error *err)
 {
@@ -53,6 +61,7 @@ static int check_credentials(const struct reader *r, const struct yaml_node *nod
 static int check_registry(const struct reader *r, const struct yaml_node *node,
 	const struct config_registry *reg, struct error *err)
 {
+	/* Given for plain HTTP they are a misunderstanding about what protects the connection. */
 	const char *tls_only = reg->ca ? "ca" : reg->cert ? "cert" : reg->key ? "key" : NULL;
 
 	if (!reg->tls && tls_only)
@@ -70,6 +79,7 @@ static int check_registry(const struct reader *r, const struct yaml_node *node,
 	return check_credentials(r, node, reg, err);
 }
 
+/* No source is listed twice, and the quorum can be reached. */
 static int check_upstream(const struct reader *r, const struct yaml_node *node,
 	const struct config_upstream *up, struct error *err)
 {
@@ -102,6 +112,7 @@ static int check_upstream(const struct reader *r, const struct yaml_node *node,
 	return 0;
 }
 
+/* Exactly one of the two kinds. */
 static int check_target(const struct reader *r, const struct yaml_node *node,
 	const struct config_target *target, struct error *err)
 {
@@ -141,6 +152,7 @@ static int check_destination(const struct reader *r, struct yaml_pos at,
 	return 0;
 }
 
+/* Repositories must neither fall together under one name nor outgrow the limit of names. */
 static int check_rule(const struct reader *r, const struct yaml_node *node,
 	const struct config_rule *rule, struct error *err)
 {

@@ -1,3 +1,8 @@
+/*
+ * secret.c - the value of a secret.
+ *
+ * A file's content and a variable's value are taken as they are: nothing is expanded in them.
+ */
 #include "config/secret.h"
 
 #include <fcntl.h>
@@ -19,6 +24,7 @@ static int read_secret_file(const char *path, struct buf *out, struct error *err
 			err->code = ERR_USAGE;
 		return -ERR_USAGE;
 	}
+	/* Editors end a file with a newline, or with CR LF; no secret ends so. */
 	if (out->len > 0 && out->data[out->len - 1] == '\n')
 		out->data[--out->len] = '\0';
 	if (out->len > 0 && out->data[out->len - 1] == '\r')
@@ -46,6 +52,7 @@ static int expand_variable(const char **s, struct buf *out, struct error *err)
 	return buf_puts(out, value, err);
 }
 
+/* "$${" comes first, or its "${" would be taken for a variable. */
 static int expand_text(const char *s, struct buf *out, struct error *err)
 {
 	int rc = 0;

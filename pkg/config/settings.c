@@ -1,3 +1,11 @@
+/*
+ * settings.c - the table of all settings, and the look-ups in it.
+ *
+ * To add a setting: a field in config.h, a row here, a paragraph in regmirror.conf(5)
+ * (test_settings compares them), a line in conf/regmirror.yaml.  Rows are in the order
+ * in which they are read and shown: what is named by others (upstreams, targets) comes
+ * before those (rules).
+ */
 #include "config/settings.h"
 
 #include <stdarg.h>
@@ -16,6 +24,7 @@
 #define TARGET             .section = SECTION_TARGET
 #define RULE               .section = SECTION_RULE
 
+/* Bounds: beyond them is a slip of the finger, or a harm to a peer. */
 #define PARALLEL_MAX    256     /* transfers: each may hold 1 MiB */
 #define CONNECTIONS_MAX 256     /* to one host */
 #define REQUESTS_MAX    1000000 /* per second */
@@ -159,6 +168,7 @@ static const struct {
 	{SECTION_RULE, "tags.newer-than"},
 };
 
+/* Entries with a name have the offset of its field and the check of its text. */
 static const struct section sections[SECTION_MAX_] = {
 	[SECTION_TOP] = {.prefix = "", .what = "configuration", .size = sizeof(struct config)},
 	[SECTION_REGISTRY] = {"registries.*.",
@@ -236,6 +246,7 @@ int setting_fail(const char *file, struct yaml_pos at, struct error *err, const 
 	return error_set(err, ERR_USAGE, "%s:%u:%u: %s", file, at.line, at.column, text);
 }
 
+/* Whether a key is in the design, but not in this version. */
 static bool is_later(enum section_id section, const char *group, const char *name)
 {
 	AUTO_FREE char *key = xasprintf("%s%s", group, name);
@@ -247,6 +258,7 @@ static bool is_later(enum section_id section, const char *group, const char *nam
 	return false;
 }
 
+/* A key that is no setting here: only those of the same mapping can have been meant. */
 static int unknown_key(const char *file, enum section_id section, const char *group,
 	const struct yaml_node *node, struct error *err)
 {
@@ -292,6 +304,7 @@ int settings_check_keys(const char *file, enum section_id section, const char *g
 	return 0;
 }
 
+/* The words are looked for in place: the table has them as the manual shows them. */
 const char *choice_word(const char *choices, size_t n, size_t *ret_len)
 {
 	static const char bar[] = " | ";

@@ -1,3 +1,10 @@
+/*
+ * show.c - the effective configuration as YAML, driven by the settings table.
+ *
+ * Block style, one setting a line, everything with its value whether it was given or
+ * not.  The result loads again to the same configuration, but for secrets: the fuzz target
+ * holds this file to that.
+ */
 #include <assert.h>
 #include <inttypes.h>
 
@@ -33,6 +40,8 @@ static bool is_plain(const char *s)
 	return strspn(s, inner) == strlen(s);
 }
 
+/* In double quotes only '"' and '\' need a backslash: control characters never get here (yaml.c).
+ */
 static int write_text(struct writer *w, const char *s, struct error *err)
 {
 	int rc;
@@ -49,6 +58,7 @@ static int write_text(struct writer *w, const char *s, struct error *err)
 	return rc == 0 ? buf_puts(w->out, "\"", err) : rc;
 }
 
+/* The rest of a setting's line; NULL is shown as the empty text that is read back as NULL. */
 static int write_line(struct writer *w, const char *text, struct error *err)
 {
 	int rc = buf_puts(w->out, " ", err);
@@ -142,6 +152,7 @@ static int write_size(struct writer *w, const struct setting *s, const void *bas
 	return buf_printf(w->out, err, " %s\n", format_size_exact(*n, text));
 }
 
+/* The size of a spool that is off was not given, and is not shown. */
 static int write_spool(struct writer *w, const struct setting *s, const void *base, unsigned indent,
 	struct error *err)
 {
@@ -207,6 +218,7 @@ static int write_upstream(struct writer *w, const struct setting *s UNUSED, cons
 	return write_line(w, w->config->upstreams[rule->upstream].name, err);
 }
 
+/* Kept as indexes, shown as names. */
 static int write_targets(struct writer *w, const struct setting *s UNUSED, const void *base,
 	unsigned indent, struct error *err)
 {
@@ -289,6 +301,7 @@ static int write_entries(struct writer *w, const struct setting *s, const void *
 	return rc;
 }
 
+/* A setting's key, then its value: in the line, or below it and deeper. */
 static int write_setting(struct writer *w, const struct setting *s, const void *base,
 	unsigned indent, struct error *err)
 {

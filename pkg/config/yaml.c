@@ -1,3 +1,10 @@
+/*
+ * yaml.c - libfyaml's events as a tree.
+ *
+ * Events and not libfyaml's own documents, because those resolve aliases, keep tokens
+ * instead of text, and have no place for a value that is not there.  The recursion is as
+ * deep as YAML_DEPTH_MAX, whatever the document is.
+ */
 #include "config/yaml.h"
 
 #include <libfyaml.h>
@@ -25,6 +32,7 @@ static void discard_output(
 {
 }
 
+/* What libfyaml found wrong first; its lines and columns count from 1 here. */
 static int fail_syntax(const struct loader *l, struct error *err)
 {
 	void *previous = NULL;
@@ -64,6 +72,7 @@ static struct yaml_pos one_before(struct yaml_pos at)
 	return at;
 }
 
+/* Where an event begins; `otherwise` for a value that is not there. */
 static struct yaml_pos position(struct fy_event *e, struct yaml_pos otherwise)
 {
 	struct yaml_pos at = from_mark(fy_event_start_mark(e), otherwise);
@@ -101,6 +110,7 @@ static int refuse_properties(
 	return 0;
 }
 
+/* The nulls of YAML 1.2's core schema; quoted they are text. */
 static bool is_null(enum fy_scalar_style style, const char *text)
 {
 	static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
@@ -223,6 +233,7 @@ static int read_pair(struct loader *l, const struct yaml_node *map, unsigned dep
 	return 0;
 }
 
+/* All keys of a mapping, up to its end. */
 static int read_pairs(struct loader *l, struct yaml_node *map, unsigned depth, struct error *err)
 {
 	AUTO(map_freep) struct map *seen = map_new(NULL);
@@ -238,6 +249,7 @@ static int read_pairs(struct loader *l, struct yaml_node *map, unsigned depth, s
 	}
 }
 
+/* A value that is a null stays the YAML_NULL that a fresh node is. */
 static int read_scalar(
 	const struct loader *l, struct fy_event *e, struct yaml_node *node, struct error *err)
 {
@@ -309,6 +321,7 @@ static int read_stream(struct loader *l, struct yaml_node **ret, struct error *e
 		if (type == FYET_STREAM_END)
 			break;
 	}
+	/* Nothing, or only comments: a mapping of which nothing is known but its place. */
 	if (!root || root->kind == YAML_NULL) {
 		yaml_free(root);
 		root = xcalloc(1, sizeof(*root));
