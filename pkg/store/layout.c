@@ -29,8 +29,10 @@
 #define INDEX_TAIL      "\n]}\n"
 #define REF_NAME        "org.opencontainers.image.ref.name"
 
-/* Bytes: a page of TAG_PAGE entries of at most 900. */
-#define INDEX_BUFFER_MAX ((size_t)64 * 1024)
+/* Bytes of one entry: a tag, a digest, and a media type of which JSON may escape every character.
+ */
+#define ENTRY_MAX        2048
+#define INDEX_BUFFER_MAX ((size_t)TAG_PAGE * ENTRY_MAX)
 
 /* The repository's folder; made part by part, so that each new name is on the disk. */
 static int layout_open(
