@@ -81,12 +81,31 @@ static int frame_write(int fd, const char *repository, struct error *err)
 	return file_publish(fd, LAYOUT_FILE, LAYOUT_TEXT, strlen(LAYOUT_TEXT), err);
 }
 
+/*
+ * The type that layout readers expect.  skopeo 1.9.3 finds no entry of a Docker type in a layout
+ * (it skips all but OCI's two), while it reads Docker's documents well under OCI's names; the
+ * document itself says what it is, and the index of the store keeps the true type.
+ */
+static const char *layout_type(const char *type)
+{
+	switch (media_kind(type)) {
+	case MEDIA_INDEX:
+		return MEDIA_OCI_INDEX;
+	case MEDIA_MANIFEST:
+		return MEDIA_OCI_MANIFEST;
+	case MEDIA_UNKNOWN:
+	case MEDIA_SCHEMA1:
+		break;
+	}
+	return type;
+}
+
 static void entry_format(struct jx_writer *w, const struct tag_entry *entry)
 {
 	char digest[DIGEST_STR_MAX];
 
 	jx_begin_object(w, NULL);
-	jx_put_text(w, "mediaType", entry->type);
+	jx_put_text(w, "mediaType", layout_type(entry->type));
 	jx_put_text(w, "digest", digest_format(&entry->digest, digest));
 	jx_put_u64(w, "size", entry->size);
 	jx_begin_object(w, "annotations");
