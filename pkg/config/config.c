@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <inttypes.h>
 
 #include "config/rules.h"
 #include "config/settings.h"
@@ -66,6 +67,14 @@ static int read_entries(const struct reader *r, const struct setting *s,
 			setting_key(s),
 			yaml_kind_text(kind),
 			yaml_kind_text(node->kind));
+	if (s->max && node->n > s->max)
+		return setting_fail(r->file,
+			node->at,
+			err,
+			"%s: %zu of them are more than %" PRIu64,
+			setting_key(s),
+			node->n,
+			s->max);
 	if (node->n == 0)
 		return 0;
 	entries = xcalloc(node->n, section->size);

@@ -28,7 +28,7 @@
 #define PARALLEL_MAX    256     /* transfers: each may hold 1 MiB */
 #define CONNECTIONS_MAX 256     /* to one host */
 #define REQUESTS_MAX    1000000 /* per second */
-#define QUORUM_MAX      64      /* sources */
+#define MIRRORS_MAX     31      /* of one upstream: with the authority, source.h's SOURCES_MAX */
 #define LATEST_MAX      1000000 /* tags of one repository */
 #define BYTES_MAX       (UINT64_C(1) << 60)
 #define DURATION_MAX    (UINT64_C(10) * 366 * 24 * 3600 * 1000) /* ms: ten years */
@@ -89,7 +89,7 @@ static const struct setting settings[] = {
 		UPSTREAM, SETTING_TEXT, AT(config_upstream, authority), .check = check_source},
 	{{"upstreams.*.mirrors", "list of mappings", "[]"},
 		UPSTREAM, SETTING_SECTIONS, AT(config_upstream, mirrors), ALSO(config_upstream, n_mirrors),
-		.items = SECTION_MIRROR},
+		.max = MIRRORS_MAX, .items = SECTION_MIRROR},
 	{{"upstreams.*.mirrors[].host", "host", NULL},
 		MIRROR, SETTING_TEXT, AT(config_mirror, host), .check = check_source},
 	{{"upstreams.*.mirrors[].resolve", "false | true", "false"},
@@ -97,7 +97,7 @@ static const struct setting settings[] = {
 	{{"upstreams.*.mirrors[].names", "full | flat", "full"},
 		MIRROR, SETTING_CHOICE, AT(config_mirror, flat), .max = 1},
 	{{"upstreams.*.quorum", "count", "1"},
-		UPSTREAM, SETTING_COUNT, AT(config_upstream, quorum), .min = 1, .max = QUORUM_MAX},
+		UPSTREAM, SETTING_COUNT, AT(config_upstream, quorum), .min = 1, .max = MIRRORS_MAX},
 	{{"upstreams.*.choose", "ordered | measured", "ordered"},
 		UPSTREAM, SETTING_CHOICE, .max = 0},
 

@@ -434,6 +434,22 @@ static void files_that_cannot_be_read_are_refused_at_their_key(void **state)
 		assert_refused(&refusals[i]);
 }
 
+static void more_mirrors_than_sources_can_be_are_refused(void **state)
+{
+	AUTO(error_clear) struct error err = ERROR_INIT;
+	AUTO(buf_clear) struct buf text = BUF_INIT(4096);
+	struct config *c = NULL;
+
+	(void)state;
+	assert_int_equal(
+		buf_puts(&text, "upstreams:\n  u:\n    authority: a\n    mirrors: [", NULL), 0);
+	for (int i = 0; i < 32; i++)
+		assert_int_equal(buf_printf(&text, NULL, "{host: m%d}, ", i), 0);
+	assert_int_equal(buf_puts(&text, "]\nsync: []\n", NULL), 0);
+	assert_int_equal(config_parse("f", text.data, text.len, &c, &err), -ERR_USAGE);
+	assert_string_equal(error_text(&err), "f:4:14: mirrors: 32 of them are more than 31");
+}
+
 static void a_file_that_is_not_there_is_not_found(void **state)
 {
 	AUTO(error_clear) struct error err = ERROR_INIT;
@@ -520,6 +536,7 @@ int main(void)
 		cmocka_unit_test(wrong_rules_are_refused_where_they_stand),
 		cmocka_unit_test(a_name_that_is_too_long_at_a_target_is_refused),
 		cmocka_unit_test(files_that_cannot_be_read_are_refused_at_their_key),
+		cmocka_unit_test(more_mirrors_than_sources_can_be_are_refused),
 		cmocka_unit_test(a_file_that_is_not_there_is_not_found),
 		cmocka_unit_test(the_longest_registry_entry_wins),
 		cmocka_unit_test(rules_are_found_by_name),
