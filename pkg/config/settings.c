@@ -28,6 +28,7 @@
 #define PARALLEL_MAX    256     /* transfers: each may hold 1 MiB */
 #define CONNECTIONS_MAX 256     /* to one host */
 #define REQUESTS_MAX    1000000 /* per second */
+#define TO_MAX          8       /* targets of one rule: transfer.h's TRANSFER_DESTINATIONS_MAX */
 #define MIRRORS_MAX     31      /* of one upstream: with the authority, source.h's SOURCES_MAX */
 #define LATEST_MAX      1000000 /* tags of one repository */
 #define BYTES_MAX       (UINT64_C(1) << 60)
@@ -119,7 +120,8 @@ static const struct setting settings[] = {
 	{{"sync[].from", "upstream", NULL},
 		RULE, SETTING_UPSTREAM, AT(config_rule, upstream)},
 	{{"sync[].to", "list of targets", NULL},
-		RULE, SETTING_TARGETS, AT(config_rule, targets), ALSO(config_rule, n_targets)},
+		RULE, SETTING_TARGETS, AT(config_rule, targets), ALSO(config_rule, n_targets),
+		.max = TO_MAX},
 	{{"sync[].repositories", "list of repositories", NULL},
 		RULE, SETTING_TEXTS, AT(config_rule, repositories), ALSO(config_rule, n_repositories),
 		.min = 1, .check = check_repository},

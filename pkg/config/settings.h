@@ -66,7 +66,7 @@ struct setting {
 	enum setting_type type;
 	size_t offset, size; /* of its field in the section's struct; size 0: it has none */
 	size_t also;         /* offset of a second field: a list's count, and as the types say */
-	uint64_t min, max;   /* of a number; of entries: how many (0: any number);
+	uint64_t min, max;   /* of a number; of entries and targets: how many (0: any);
 			      * of a choice: the last word that this version can do */
 	text_check *check;
 	enum setting_empty empty;

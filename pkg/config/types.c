@@ -490,6 +490,14 @@ static int read_targets(const struct reader *r, const struct setting *s,
 		return rc;
 	if (node->n == 0)
 		return setting_fail(r->file, node->at, err, "%s: is empty", setting_key(s));
+	if (node->n > s->max)
+		return setting_fail(r->file,
+			node->at,
+			err,
+			"%s: %zu targets are more than %" PRIu64,
+			setting_key(s),
+			node->n,
+			s->max);
 	for (size_t i = 0; i < c->n_targets; i++)
 		name[i] = c->targets[i].name;
 	/* None is listed twice: there are never more than there are targets. */

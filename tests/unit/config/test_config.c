@@ -356,6 +356,8 @@ static void wrong_rules_are_refused_where_they_stand(void **state)
 			"f:7:29: to: there is no target 'elsewhere'"},
 		{NAMES "sync:\n- {name: r, from: k8s, to: [box, box], repositories: [a]}\n",
 			"f:7:34: to: 'box' is listed twice"},
+		{NAMES "sync:\n- {name: r, from: k8s, to: [1, 2, 3, 4, 5, 6, 7, 8, 9]}\n",
+			"f:7:28: to: 9 targets are more than 8"},
 		{NAMES "sync:\n- {name: r, from: k8s, to: [], repositories: [a]}\n",
 			"f:7:28: to: is empty"},
 		{NAMES "sync:\n- {name: r, from: k8s, to: [box], repositories: []}\n",
