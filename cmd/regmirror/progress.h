@@ -12,7 +12,7 @@
 struct progress;
 
 struct progress *progress_start(struct http_loop *loop, const struct transfer_engine *engine);
-/* What there is to do, once it is known. */
+/* What is left to do, once it is known. */
 void progress_total(struct progress *p, uint64_t bytes, uint64_t images);
 void progress_image_done(struct progress *p);
 void progress_stop(struct progress *p); /* erases it; NULL is fine */

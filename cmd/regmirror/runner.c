@@ -158,8 +158,9 @@ static int exit_of(const struct sync_result *result)
 	return result->published + result->complete > 0 ? EXIT_PARTLY : EXIT_FAILED;
 }
 
-static void summary(const struct sync_result *result, const struct run_times *times)
+static void summary(const struct run_outcome *outcome)
 {
+	const struct sync_result *result = outcome->result;
 	char size[SIZE_TEXT_MAX], time[DURATION_TEXT_MAX];
 
 	log_info(
@@ -172,25 +173,24 @@ static void summary(const struct sync_result *result, const struct run_times *ti
 		format_size(result->bytes, size),
 		(unsigned long long)result->blobs,
 		(unsigned long long)result->mounted,
-		format_duration(times->elapsed_ms, time));
+		format_duration(outcome->elapsed_ms, time));
 }
 
 /* Reports, rows for status: their failure is told, but does not undo the run. */
 static int keep(struct setup *setup, const struct runner_options *options,
-	const struct sync_result *result, const struct sync_rule *rules, size_t n_rules,
-	const struct run_times *times, const struct error *failure)
+	const struct run_outcome *outcome, const struct sync_rule *rules, size_t n_rules)
 {
 	AUTO(buf_clear) struct buf json = BUF_INIT(TABLE_JSON_MAX);
 	AUTO(error_clear) struct error err = ERROR_INIT;
 	struct setup_parts parts = setup_parts(setup);
-	int rc = report_json(setup, result, times, failure, &json, &err);
+	int rc = report_json(setup, outcome, &json, &err);
 
 	if (rc == 0 && options->report)
 		rc = report_write(options->report, &json, &err);
 	if (rc == 0 && options->keep_report)
-		rc = report_keep(parts.state_dirfd, times, &json, &err);
+		rc = report_keep(parts.state_dirfd, outcome, &json, &err);
 	if (rc == 0 && parts.state && !options->plan_only)
-		rc = report_remember(setup, result, rules, n_rules, times, &err);
+		rc = report_remember(setup, outcome, rules, n_rules, &err);
 	if (rc < 0)
 		log_error("%s", error_text(&err));
 	return rc;
@@ -223,7 +223,7 @@ int runner_run(const struct program *program, struct setup *setup, const struct 
 	AUTO(transfer_engine_freep) struct transfer_engine *engine = engine_of(setup, config, &r);
 	AUTO(sync_result_clear) struct sync_result result = SYNC_RESULT_INIT;
 	struct setup_parts parts = setup_parts(setup);
-	struct run_times times = {.started_at = clock_wall_sec()};
+	struct run_outcome outcome = {.result = &result, .started_at = clock_wall_sec()};
 	uint64_t started_ms = clock_mono_ms();
 	struct sync_options sync = {
 		.loop = parts.loop,
@@ -244,13 +244,13 @@ int runner_run(const struct program *program, struct setup *setup, const struct 
 		r.progress = progress_start(parts.loop, engine);
 	rc = sync_run(&sync, rules, n_rules, &result, err);
 	progress_stop(r.progress);
-	times.ended_at = clock_wall_sec();
-	times.elapsed_ms = clock_mono_ms() - started_ms;
+	outcome.ended_at = clock_wall_sec();
+	outcome.elapsed_ms = clock_mono_ms() - started_ms;
 	if (print_result(&r, &result, err) < 0 && rc == 0)
 		rc = -(int)err->code;
-	summary(&result, &times);
-	if (keep(setup, options, &result, rules, n_rules, &times, rc < 0 ? err : NULL) < 0 &&
-		rc == 0)
+	summary(&outcome);
+	outcome.failure = rc < 0 ? err : NULL;
+	if (keep(setup, options, &outcome, rules, n_rules) < 0 && rc == 0)
 		return EXIT_FAILED;
 	return rc < 0 ? exit_code_of(err) : exit_of(&result);
 }

@@ -166,3 +166,17 @@ struct source_set *const *setup_source_sets(const struct setup *s, size_t *ret_n
 	*ret_n = s->n_sets;
 	return s->sets;
 }
+
+struct registry_stats setup_stats(const struct setup *s)
+{
+	struct registry_stats all = {.requests = 0};
+
+	for (struct map_item *i = map_first(s->registries); i; i = map_next(i)) {
+		struct registry_stats one = registry_stats(map_value(i));
+
+		all.requests += one.requests;
+		all.retries += one.retries;
+		all.throttled += one.throttled;
+	}
+	return all;
+}

@@ -61,3 +61,5 @@ struct setup_parts {
 };
 struct setup_parts setup_parts(const struct setup *s);
 struct source_set *const *setup_source_sets(const struct setup *s, size_t *ret_n);
+/* What all registries together were asked. */
+struct registry_stats setup_stats(const struct setup *s);
