@@ -21,9 +21,6 @@ const char *http_method_name(enum http_method m)
 
 /* ---- start ---- */
 
-/* Fields of our own: "Accept-Encoding: identity" (bytes are opaque, promise 2) and "Expect:". */
-#define OWN_FIELDS 2
-
 static size_t texts_size(const struct http_request *r)
 {
 	size_t size = r->authorization ? sizeof("Authorization: ") + strlen(r->authorization) : 0;
@@ -42,11 +39,20 @@ static bool has_field(const struct http_request *r, const char *name)
 	return false;
 }
 
+static void forbid_expect(struct http_call *call)
+{
+	static char no_expect[] = "Expect:"; /* without it libcurl asks for leave by itself */
+
+	call->request.expect_continue = false;
+	call->no_expect = (struct curl_slist){.data = no_expect, .next = call->headers};
+	call->headers = &call->no_expect;
+}
+
 /* The call with copies of the request's fields, all in one block. */
 static struct http_call *call_new(struct http_loop *loop, const struct http_request *r)
 {
-	static char identity[] = "Accept-Encoding: identity", no_expect[] = "Expect:";
-	size_t most = r->n_headers + 1 + OWN_FIELDS, n = 0;
+	static char identity[] = "Accept-Encoding: identity";
+	size_t most = r->n_headers + 2, n = 0; /* with Authorization and Accept-Encoding */
 	size_t head = sizeof(struct http_call) + most * sizeof(struct curl_slist);
 	struct http_call *call = xcalloc(1, head + texts_size(r));
 	char *text = (char *)call + head;
@@ -61,13 +67,15 @@ static struct http_call *call_new(struct http_loop *loop, const struct http_requ
 		call->fields[n++].data = text;
 		text = stpcpy(text, r->headers[i]) + 1;
 	}
+	/* Bytes are opaque (promise 2): nobody shall compress them on the way. */
 	if (!has_field(r, "Accept-Encoding:"))
 		call->fields[n++].data = identity;
+	while (n-- > 0) {
+		call->fields[n].next = call->headers;
+		call->headers = &call->fields[n];
+	}
 	if (!r->expect_continue)
-		call->fields[n++].data = no_expect;
-	for (size_t i = 0; i + 1 < n; i++)
-		call->fields[i].next = &call->fields[i + 1];
-	call->headers = n > 0 ? call->fields : NULL;
+		forbid_expect(call);
 	call->request.url = NULL;
 	call->request.headers = NULL;
 	call->request.authorization = NULL;
@@ -112,6 +120,8 @@ struct http_call *http_start(struct http_loop *loop, const struct http_request *
 		call_fail_later(call, &err);
 	else
 		host_enqueue(call->host, call);
+	loop->again =
+		true; /* also when stop() of http_loop_run() started it: no wait before it leaves */
 	return call;
 }
 
@@ -176,6 +186,9 @@ static void start_again(struct http_call *call)
 
 	handle_put(steal(&call->handle));
 	call->retried = true;
+	if (call->unexpect)
+		forbid_expect(call);
+	call->unexpect = false;
 	if (exchange_start(call, &err) < 0)
 		call_end(call, &err);
 }
@@ -183,7 +196,7 @@ static void start_again(struct http_call *call)
 void call_finish(struct http_call *call, CURLcode code)
 {
 	AUTO(error_clear) struct error err = ERROR_INIT;
-	bool again = was_dead(call, code);
+	bool again = (call->unexpect && !call->fail.code) || was_dead(call, code);
 
 	exchange_stop(call);
 	if (again) {

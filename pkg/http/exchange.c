@@ -1,10 +1,6 @@
 /* One hop on one easy handle: its options, libcurl's callbacks, its timer, and what its end means.
  */
-#include <ctype.h>
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <strings.h>
-#include <sys/socket.h>
 
 #include "http/internal.h"
 #include "util/clock.h"
@@ -104,6 +100,10 @@ CURLcode handle_setup(struct handle *handle)
 	(void)curl_easy_setopt(handle->easy, CURLOPT_READFUNCTION, on_read);
 	(void)curl_easy_setopt(handle->easy, CURLOPT_SEEKFUNCTION, on_seek);
 	(void)curl_easy_setopt(handle->easy, CURLOPT_PREREQFUNCTION, on_request);
+	(void)curl_easy_setopt(handle->easy, CURLOPT_SOCKOPTFUNCTION, socket_opened);
+	(void)curl_easy_setopt(handle->easy, CURLOPT_SOCKOPTDATA, h->loop);
+	(void)curl_easy_setopt(handle->easy, CURLOPT_CLOSESOCKETFUNCTION, socket_close);
+	(void)curl_easy_setopt(handle->easy, CURLOPT_CLOSESOCKETDATA, h->loop);
 	return CURLE_OK;
 }
 
@@ -190,20 +190,6 @@ static uint64_t deadline(const struct http_call *call)
 	return (call->paused ? call->loop->now_ms : call->active_ms) + wait_ms;
 }
 
-/* Bytes that the peer's TCP acknowledged on this connection: those in the kernel's buffer have not
- * moved yet. */
-static uint64_t acknowledged(const struct http_call *call)
-{
-	struct tcp_info info = {.tcpi_bytes_acked = 0};
-	curl_socket_t fd = CURL_SOCKET_BAD;
-	socklen_t len = sizeof(info);
-
-	if (curl_easy_getinfo(call->handle->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK ||
-		fd == CURL_SOCKET_BAD || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
-		return 0;
-	return info.tcpi_bytes_acked;
-}
-
 static void timer_rearm(struct http_call *call, uint64_t due_ms)
 {
 	uint64_t look_ms = call->loop->now_ms + call->host->options->stall_ms / STALL_LOOKS;
@@ -230,7 +216,7 @@ static void on_timer(void *ctx)
 	uint64_t now_ms = call->loop->now_ms, acked, due_ms;
 	char span[DURATION_TEXT_MAX];
 
-	if (call->phase == PHASE_SEND && (acked = acknowledged(call)) != call->acked) {
+	if (call->phase == PHASE_SEND && (acked = socket_acknowledged(call->fd)) != call->acked) {
 		call->acked = acked;
 		call->active_ms = now_ms;
 	}
@@ -261,14 +247,12 @@ static uint64_t now_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static void reset_hop(struct http_call *call)
+static void reset_answer(struct http_call *call)
 {
 	struct http_response *r = &call->response;
 
-	call->paused = call->resume = 0;
-	call->curl_paused = 0;
 	call->header_done = call->follow = false;
-	call->sent = call->acked = call->dropped = 0;
+	call->dropped = 0;
 	r->status = 0;
 	r->body_bytes = 0;
 	r->content_length = -1;
@@ -277,7 +261,16 @@ static void reset_hop(struct http_call *call)
 	buf_reset(&r->body);
 	fields_reset(&call->handle->fields);
 	call->handle->fields.bytes = 0;
+}
+
+static void reset_hop(struct http_call *call)
+{
+	call->paused = call->resume = 0;
+	call->curl_paused = 0;
+	call->sent = call->acked = 0;
+	call->fd = CURL_SOCKET_BAD;
 	call->handle->reason[0] = '\0';
+	reset_answer(call);
 }
 
 int exchange_start(struct http_call *call, struct error *err)
@@ -343,9 +336,11 @@ static int on_request(void *ctx, char *peer, char *here, int peer_port, int here
 
 	(void)peer;
 	(void)here;
-	(void)peer_port;
-	(void)here_port;
+	if (call->state != CALL_RUNNING)
+		return CURL_PREREQFUNC_ABORT;
 	call->host->stats.requests++;
+	call->fd = socket_find(call->loop, here_port, peer_port);
+	reset_answer(call);
 	phase_enter(call, still_sending(call) ? PHASE_SEND : PHASE_WAIT);
 	return CURL_PREREQFUNC_OK;
 }
@@ -481,14 +476,15 @@ static void describe(struct http_call *call)
 		r->ttfb_us = (uint64_t)us;
 }
 
-/* Whether the header that is now complete belongs to the answer we wait for. */
-static bool is_final(struct http_call *call)
+/*
+ * Whether a 417 is answered by sending the request again without "Expect".  libcurl would do
+ * that too, but not on a connection that closes, and its header callback then sees two answers.
+ */
+static bool drops_expect(struct http_call *call)
 {
-	int status = call->response.status;
-
-	/* After a 417 to "Expect: 100-continue" libcurl sends the request again without it. */
-	return status >= 200 &&
-	       !(status == 417 && call->request.expect_continue && still_sending(call));
+	call->unexpect = call->response.status == 417 && call->request.expect_continue &&
+			 still_sending(call) && exchange_rewind(call);
+	return call->unexpect;
 }
 
 static bool header_end(struct http_call *call)
@@ -500,7 +496,9 @@ static bool header_end(struct http_call *call)
 	(void)curl_easy_getinfo(call->handle->easy, CURLINFO_RESPONSE_CODE, &status);
 	r->status = (int)status;
 	call->active_ms = call->loop->now_ms;
-	if (!is_final(call)) {
+	if (drops_expect(call))
+		return false;
+	if (r->status < 200) {
 		r->status = 0;
 		fields_reset(&call->handle->fields);
 		return true;
@@ -523,6 +521,21 @@ static bool header_end(struct http_call *call)
 	if (q->on_header && !q->on_header(q->ctx, r))
 		return error_set(&call->fail, ERR_CANCELED, "stopped at the header") == 0;
 	return true;
+}
+
+void exchange_early(struct http_call *call, int status, const char *body, size_t n)
+{
+	const struct http_request *q = &call->request;
+	uint64_t length;
+
+	call->response.status = status;
+	call->header_done = true;
+	describe(call);
+	length = call->response.content_length > 0 ? (uint64_t)call->response.content_length : 0;
+	if (q->on_header && !q->on_header(q->ctx, &call->response))
+		(void)error_set(&call->fail, ERR_CANCELED, "stopped at the header");
+	else if (!q->write)
+		(void)collect(call, body, n < length ? n : (size_t)length);
 }
 
 static size_t on_header_line(char *line, size_t size, size_t n, void *ctx)

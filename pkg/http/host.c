@@ -177,6 +177,12 @@ static void forget_some(struct http_loop *loop)
 	}
 }
 
+/* Requests that may start at once after a pause: those of one second. */
+static double bucket_depth(const struct host *h)
+{
+	return h->options->requests_per_second > 1 ? h->options->requests_per_second : 1;
+}
+
 struct host *host_of(struct http_loop *loop, const struct url *u)
 {
 	size_t len = strlen(u->text) - strlen(u->target); /* "https://host:port" */
@@ -193,7 +199,7 @@ struct host *host_of(struct http_loop *loop, const struct url *u)
 		.target = xstrdup("/"),
 		.text = xasprintf("%.*s/", (int)len, u->text)};
 	h->options = settings_find(loop, u);
-	h->tokens = 1;
+	h->tokens = bucket_depth(h);
 	h->tokens_ms = clock_mono_ms();
 	TAILQ_INIT(&h->small);
 	TAILQ_INIT(&h->bulk);
@@ -267,7 +273,7 @@ void host_leave(struct host *h)
 static bool token_take(struct host *h, uint64_t now_ms, uint64_t *ret_due_ms)
 {
 	double rate = h->options->requests_per_second;
-	double depth = rate > 1 ? rate : 1;
+	double depth = bucket_depth(h);
 
 	if (rate <= 0)
 		return true;

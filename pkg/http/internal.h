@@ -6,6 +6,7 @@
  *	host.c      origins, their settings and queues
  *	call.c      the life of a call: start, hops, end
  *	exchange.c  one hop on one easy handle: options and callbacks
+ *	socket.c    the sockets under libcurl, and answers that it did not get to read
  *	response.c  header fields of an answer
  *	redirect.c  where a 3xx leads, and whether we go there
  *	proxy.c     which proxy leads to a host
@@ -168,16 +169,19 @@ struct http_call {
 	unsigned resume;    /* pauses to be lifted in this round */
 	bool resuming;      /* in the loop's resume list */
 	bool throttled;     /* in the loop's throttled list */
+	bool unexpect;      /* 417: send it again without "Expect" */
 	bool retried;       /* once, on a fresh connection */
 	bool header_done;   /* of the final answer of this hop */
 	bool follow;        /* this hop's answer is a redirect that is being followed */
+	curl_socket_t fd;   /* the request went out there */
 	uint64_t sent;      /* bytes of the body handed to libcurl */
 	uint64_t acked;     /* bytes that the peer's TCP took, as last seen */
 	uint64_t active_ms; /* a byte moved, or the phase began */
 	uint64_t start_us;
 	struct http_timer timer;
 	TAILQ_ENTRY(http_call) link, resume_link, throttle_link;
-	uint64_t dropped;           /* bytes of a body that nobody wants */
+	uint64_t dropped; /* bytes of a body that nobody wants */
+	struct curl_slist no_expect;
 	struct curl_slist *headers; /* the fields below, less what redirects dropped */
 	struct curl_slist fields[]; /* their text follows in the same block */
 };
@@ -188,6 +192,8 @@ NODISCARD int exchange_start(struct http_call *call, struct error *err);
 void exchange_stop(struct http_call *call);
 /* What a finished exchange means: *err stays empty when there is an answer. */
 void exchange_verdict(struct http_call *call, CURLcode code, struct error *err);
+/* The answer was found behind libcurl's back: see socket.c. */
+void exchange_early(struct http_call *call, int status, const char *body, size_t n);
 bool exchange_rewind(struct http_call *call); /* the body can be sent from its start */
 
 /* The running hop is over: retries, follows, or ends the call. */
@@ -210,6 +216,19 @@ NODISCARD int call_route(
 bool redirect_wanted(const struct http_call *call);
 /* Moves call->url on to where the answer points. Fails with ERR_REMOTE when we do not go there. */
 NODISCARD int redirect_step(struct http_call *call, struct error *err);
+
+/* ---- sockets ---- */
+
+struct open_socket {
+	curl_socket_t fd;
+	int here_port, peer_port; /* 0: not asked yet */
+};
+
+int socket_opened(void *loop, curl_socket_t fd, curlsocktype purpose);
+int socket_close(void *loop, curl_socket_t fd);
+curl_socket_t socket_find(struct http_loop *loop, int here_port, int peer_port);
+/* Bytes of all that was sent that the peer's TCP has: what waits in the kernel has not moved. */
+uint64_t socket_acknowledged(curl_socket_t fd);
 
 /* ---- the loop ---- */
 
@@ -239,6 +258,9 @@ struct http_loop {
 	double allowance;   /* bytes that may be received now */
 	uint64_t allowance_ms;
 	struct http_timer refill;
+
+	struct open_socket *sockets;
+	size_t n_sockets, cap_sockets;
 
 	pthread_mutex_t lock; /* of posts alone */
 	struct post *posts;

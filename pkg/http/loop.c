@@ -120,6 +120,7 @@ void http_loop_free(struct http_loop *loop)
 	proxy_clear(&loop->proxy);
 	(void)pthread_mutex_destroy(&loop->lock);
 	free(loop->posts);
+	free(loop->sockets);
 	free(loop->user_agent);
 	free(loop);
 	curl_global_cleanup();

@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -187,6 +188,9 @@ static inline void *peer_accept(void *arg)
 				(void)close(fd);
 			return NULL;
 		}
+		/* Else an answer in two parts waits 40 ms for the delayed acknowledgement of its
+		 * first. */
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 		c = calloc(1, sizeof(*c));
 		if (!c)
 			abort();
