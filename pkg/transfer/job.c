@@ -10,6 +10,8 @@
 /* Passes after wrong content of mixed origin, failed uploads, or both; sources and sinks have their
  * own counts. */
 #define JOB_PASSES_MAX 16
+/* Bytes that may be missing from the spool, so what a kill costs; well below RING_SIZE. */
+#define SPOOL_PIECE (128u * 1024)
 /* Longest Retry-After of a destination that is waited for inside one run (sources.md 3.4). */
 #define JOB_WAIT_MAX_SEC SOURCE_PARK_MAX_SEC
 
@@ -55,6 +57,33 @@ void job_free(struct job *j)
 	free(j);
 }
 
+/* The spool only saves work: without it the blob still arrives. */
+static void give_up_spool(struct job *j, const struct error *err)
+{
+	job_event(j, NULL, err, "going on without the spool");
+	j->engine->spool_used -= j->size;
+	spool_discard(&j->spool);
+}
+
+/*
+ * Writes what the spool has not yet, in at most two pieces: the ring still holds it, for it is
+ * far smaller than the ring.  Few large writes cost the kernel less than many of 16 KiB.
+ */
+static void flush_spool(struct job *j)
+{
+	AUTO(error_clear) struct error err = ERROR_INIT;
+
+	while (j->spool.fd >= 0 && j->spool.length < j->position) {
+		size_t at = (size_t)(j->spool.length % RING_SIZE);
+		uint64_t n = j->position - j->spool.length;
+
+		if (n > RING_SIZE - at)
+			n = RING_SIZE - at;
+		if (spool_append(&j->spool, j->ring.data + at, (size_t)n, &err) < 0)
+			give_up_spool(j, &err);
+	}
+}
+
 /* Tells the result, then gives the job up. */
 static void finish(struct job *j)
 {
@@ -71,6 +100,7 @@ static void finish(struct job *j)
 
 	j->ended = true;
 	producer_stop(j);
+	flush_spool(j);
 	for (size_t i = 0; i < j->n_sinks; i++) {
 		errors[i] = ERROR_INIT;
 		mounted[i] = j->sinks[i].mounted;
@@ -107,6 +137,7 @@ static bool may_try_again(const struct sink *s)
 
 static int rewind_job(struct job *j, struct error *err)
 {
+	flush_spool(j);
 	j->position = 0;
 	j->verified = false;
 	j->gave = 0;
@@ -277,17 +308,11 @@ static void verify(struct job *j)
 
 void job_took(struct job *j, const char *data, size_t n)
 {
-	AUTO(error_clear) struct error err = ERROR_INIT;
-
 	hasher_update(j->hasher, data, n);
-	if (j->spool.fd >= 0 && j->position == j->spool.length &&
-		spool_append(&j->spool, data, n, &err) < 0) {
-		/* The spool only saves work: without it the blob still arrives. */
-		job_event(j, NULL, &err, "going on without the spool");
-		j->engine->spool_used -= j->size;
-		spool_discard(&j->spool);
-	}
 	j->position += n;
+	if (j->spool.fd >= 0 &&
+		(j->position >= j->spool.length + SPOOL_PIECE || j->position == j->size))
+		flush_spool(j);
 	set_limit(j);
 }
 

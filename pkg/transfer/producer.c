@@ -97,7 +97,8 @@ static void open_spool(struct job *j)
 	const struct transfer_options *o = &j->engine->options;
 	AUTO(error_clear) struct error err = ERROR_INIT;
 
-	if (j->spool_tried || o->spool_dirfd < 0 || j->size < o->spool_from)
+	/* From byte 0 or not at all: what the ring no longer holds could not be written. */
+	if (j->spool_tried || j->position > 0 || o->spool_dirfd < 0 || j->size < o->spool_from)
 		return;
 	j->spool_tried = true;
 	if (j->engine->spool_used + j->size > o->spool_limit) {
