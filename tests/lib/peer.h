@@ -196,9 +196,9 @@ static inline void *peer_accept(void *arg)
 			abort();
 		*c = (struct peer_conn){.peer = p, .fd = fd, .number = n};
 		p->conns[n] = c;
+		atomic_store(&p->n_conns, n + 1);
 		if (pthread_create(&p->threads[n], NULL, peer_thread, c) != 0)
 			abort();
-		atomic_store(&p->n_conns, n + 1);
 	}
 }
 
