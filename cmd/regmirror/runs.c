@@ -151,20 +151,54 @@ int report_json(const struct setup *setup, const struct run_outcome *outcome, st
 	return buf_puts(out, "\n", err);
 }
 
-int report_write(const char *path, const struct buf *json, struct error *err)
+/* The open standard stream that this file is behind, or -1. */
+static int stream_of(const struct stat *st)
+{
+	static const int streams[] = {STDOUT_FILENO, STDERR_FILENO};
+	struct stat stream;
+
+	for (size_t i = 0; i < ARRAY_SIZE(streams); i++)
+		if (fstat(streams[i], &stream) == 0 && stream.st_dev == st->st_dev &&
+			stream.st_ino == st->st_ino)
+			return streams[i];
+	return -1;
+}
+
+static int write_in_place(
+	const char *path, const struct stat *st, const struct buf *json, struct error *err)
 {
 	AUTO_CLOSE int fd = -1;
+	int stream = stream_of(st);
+
+	/* A second descriptor would write over what the stream has written, or will write. */
+	if (stream >= 0) {
+		(void)fflush(stdout);
+		return write_all(stream, json->data, json->len, err);
+	}
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return error_errno(err, "open");
+	return write_all(fd, json->data, json->len, err);
+}
+
+/*
+ * Publishing renames, which replaces the very name it is given: never that of a link, such as
+ * /dev/stdout, nor of a device or a pipe.
+ */
+int report_write(const char *path, const struct buf *json, struct error *err)
+{
+	AUTO_FREE char *real = NULL;
 	struct stat st;
 	int rc;
 
-	/* A name that is moved into place would replace /dev/stdout or a fifo. */
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-		if (fd < 0)
-			return error_errno(err, "report '%s'", path);
-		rc = write_all(fd, json->data, json->len, err);
-	} else {
+	if (stat(path, &st) < 0) {
 		rc = file_publish(AT_FDCWD, path, json->data, json->len, err);
+	} else if (!S_ISREG(st.st_mode) || stream_of(&st) >= 0) {
+		rc = write_in_place(path, &st, json, err);
+	} else {
+		real = realpath(path, NULL);
+		rc = real ? file_publish(AT_FDCWD, real, json->data, json->len, err)
+			  : error_errno(err, "resolve");
 	}
 	return rc < 0 ? error_wrap(err, rc, "report '%s'", path) : 0;
 }
