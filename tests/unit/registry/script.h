@@ -3,7 +3,8 @@
  *
  * Include it after cmocka.h.  The requests must come in the script's order, whatever
  * connections they use; what is wrong with one of them is kept and fails the test at
- * script_end().  "@HOST@" in an answer is the peer's own host:port.
+ * script_end().  In an answer "@HOST@" is the peer's own host:port, and "@OTHER@" the same
+ * peer under another name.
  */
 #pragma once
 
@@ -33,7 +34,7 @@ struct step {
 
 struct script {
 	struct peer peer;
-	char host[64];
+	char host[64], other[64];
 	pthread_mutex_t lock;
 	const struct step *steps;
 	size_t n, at;
@@ -85,20 +86,25 @@ static inline const struct step *script_step(struct script *s, const struct peer
 	return t;
 }
 
-/* The text with the peer's host in place of @HOST@. */
+static inline char *script_replace(char *text, const char *mark, const char *with)
+{
+	char *at;
+
+	while ((at = strstr(text, mark))) {
+		char *longer =
+			xasprintf("%.*s%s%s", (int)(at - text), text, with, at + strlen(mark));
+
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
 static inline char *script_fill(const struct script *s, const char *text)
 {
-	static const char mark[] = "@HOST@";
-	char *filled = xstrdup(text ? text : ""), *at;
+	char *filled = script_replace(xstrdup(text ? text : ""), "@HOST@", s->host);
 
-	while ((at = strstr(filled, mark))) {
-		char *longer = xasprintf(
-			"%.*s%s%s", (int)(at - filled), filled, s->host, at + sizeof(mark) - 1);
-
-		free(filled);
-		filled = longer;
-	}
-	return filled;
+	return script_replace(filled, "@OTHER@", s->other);
 }
 
 static inline void script_answer(struct script *s, struct peer_conn *c, const struct step *t)
@@ -161,8 +167,10 @@ static inline void script_begin(struct script *s, const struct step *steps, size
 	(void)pthread_mutex_init(&s->lock, NULL);
 	peer_start(&s->peer, script_play, s);
 	(void)snprintf(s->host, sizeof(s->host), "127.0.0.1:%u", s->peer.port);
+	(void)snprintf(s->other, sizeof(s->other), "localhost:%u", s->peer.port);
 	assert_int_equal(http_loop_new(&lo, &s->loop, NULL), 0);
 	assert_int_equal(http_host_set(s->loop, s->host, &ho, NULL), 0);
+	assert_int_equal(http_host_set(s->loop, s->other, &ho, NULL), 0);
 	ro.host = s->host;
 	ro.plain = true;
 	assert_int_equal(registry_new(s->loop, &ro, &s->registry, NULL), 0);

@@ -488,12 +488,27 @@ static void a_location_on_another_host_gets_no_credentials(void **state)
 		{.want = "POST ",
 			.has = BASIC,
 			.status = 202,
-			.headers = AT("http://localhost:@PORT@/up/1")},
-		{.want = "POST ", .has = BASIC, .status = 202, .headers = AT("/up/1")},
-		{.want = "PUT /up/1?digest=", .has = BASIC, .status = 201});
+			.headers = AT("http://@OTHER@/up/1")},
+		{.want = "PUT /up/1?digest=",
+			.has = "Host: localhost:",
+			.lacks = "Authorization:",
+			.status = 201},
+		{.want = "POST ",
+			.has = BASIC,
+			.status = 202,
+			.headers = AT("http://@OTHER@/up/2")},
+		{.want = "PUT /up/2?digest=",
+			.lacks = "Authorization:",
+			.status = 401,
+			.headers = "WWW-Authenticate: Basic realm=x\r\n"},
+		{.want = "POST ", .has = BASIC, .status = 202, .headers = AT("/up/3")},
+		{.want = "PUT /up/3?digest=", .has = BASIC, .status = 201});
 
 	(void)state;
-	assert_int_equal(open_session(&s, NULL), ERR_REMOTE);
+	assert_int_equal(open_session(&s, NULL), ERR_NONE);
+	assert_int_equal(put(&s), ERR_NONE);
+	assert_int_equal(open_session(&s, NULL), ERR_NONE);
+	assert_int_equal(put(&s), ERR_AUTH);
 	assert_int_equal(open_session(&s, NULL), ERR_NONE);
 	assert_int_equal(put(&s), ERR_NONE);
 	script_end(&s);
