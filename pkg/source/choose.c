@@ -4,6 +4,12 @@
 #include "util/clock.h"
 #include "util/mem.h"
 
+/* The authority never is: what it corrupts nobody can give, but its other images are wanted. */
+static bool is_struck_out(const struct source *s)
+{
+	return s->strikes >= SOURCE_STRIKES && !s->authority;
+}
+
 static bool eligible(const struct source_set *set, const struct source_trials *t, size_t i)
 {
 	const struct source *s = &set->items[i];
@@ -11,7 +17,7 @@ static bool eligible(const struct source_set *set, const struct source_trials *t
 	if (t->authority_only && !s->authority)
 		return false;
 	return !t->each[i].excluded && t->each[i].attempts < SOURCE_ATTEMPTS_EACH &&
-	       s->strikes < SOURCE_STRIKES;
+	       !is_struck_out(s);
 }
 
 static uint64_t later(uint64_t a, uint64_t b)
@@ -63,7 +69,7 @@ static void remember_error(struct source *s, const struct error *err)
 static bool has_other(const struct source_set *set, const struct source *s, uint64_t now_ms)
 {
 	for (size_t i = 0; i < set->n; i++)
-		if (&set->items[i] != s && set->items[i].strikes < SOURCE_STRIKES &&
+		if (&set->items[i] != s && !is_struck_out(&set->items[i]) &&
 			set->items[i].parked_until_ms <= now_ms)
 			return true;
 	return false;

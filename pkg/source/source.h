@@ -19,16 +19,15 @@
 
 #define SOURCES_MAX 32 /* sources of one upstream; a bit each in a uint32_t */
 
-#define SOURCE_ATTEMPTS_EACH 5  /* tries of one blob at one source (sources.md 3.4) */
-#define SOURCE_ATTEMPTS_BLOB 12 /* tries of one blob at all sources together (sources.md 3.4) */
-#define SOURCE_BACKOFF_MS    200 /* base of the wait before a source is asked again (sources.md 3.4) \
-				  */
+#define SOURCE_ATTEMPTS_EACH  5     /* tries of one blob at one source (sources.md 3.4) */
+#define SOURCE_ATTEMPTS_BLOB  12    /* tries of one blob at all sources together (sources.md 3.4) */
+#define SOURCE_BACKOFF_MS     200   /* base of the wait before asking it again (sources.md 3.4) */
 #define SOURCE_BACKOFF_CAP_MS 20000 /* its ceiling (sources.md 3.4) */
 #define SOURCE_BREAKER        5     /* failures in a row that park a source (sources.md 3.4) */
 #define SOURCE_PARK_MS        30000 /* for so long (sources.md 3.4), jittered by a fifth */
 #define SOURCE_PARK_MAX_SEC \
 	900              /* Retry-After beyond it is not waited for in one run (sources.md 3.4) */
-#define SOURCE_STRIKES 3 /* wrong digests after which a source gives no more bytes in this run */
+#define SOURCE_STRIKES 3 /* wrong digests after which a mirror gives no more bytes in this run */
 
 struct source {
 	char *name; /* "registry.k8s.io", "registry.aliyuncs.com/google_containers" */

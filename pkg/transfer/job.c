@@ -15,6 +15,26 @@
 /* Longest Retry-After of a destination that is waited for inside one run (sources.md 3.4). */
 #define JOB_WAIT_MAX_SEC SOURCE_PARK_MAX_SEC
 
+static size_t count_bits(uint32_t v)
+{
+	size_t n = 0;
+
+	for (; v; v &= v - 1)
+		n++;
+	return n;
+}
+
+/* The source that all bytes of this pass came from; NULL: several, a file, or none yet. */
+static const char *only_giver(const struct job *j)
+{
+	if (j->from_file || count_bits(j->gave) != 1)
+		return NULL;
+	for (size_t i = 0; i < j->sources->n; i++)
+		if (j->gave & (1u << i))
+			return j->sources->items[i].name;
+	return NULL;
+}
+
 void job_event(
 	struct job *j, const struct sink *sink, const struct error *err, const char *fmt, ...)
 {
@@ -33,6 +53,8 @@ void job_event(
 		event.destination = sink_name(sink);
 	else if (j->producer.kind == PRODUCER_SOURCE)
 		event.source = j->sources->items[j->producer.source].name;
+	else
+		event.source = only_giver(j);
 	o->event(o->ctx, &event);
 }
 
@@ -242,15 +264,6 @@ void job_restart(struct job *j)
 	begin_pass(j);
 }
 
-static size_t count_bits(uint32_t v)
-{
-	size_t n = 0;
-
-	for (; v; v &= v - 1)
-		n++;
-	return n;
-}
-
 static void blame(struct job *j, const struct error *err)
 {
 	if (!j->from_file && count_bits(j->gave) == 1) {
@@ -269,12 +282,16 @@ static void blame(struct job *j, const struct error *err)
 static void wrong_content(struct job *j, const struct digest *got)
 {
 	AUTO(error_clear) struct error err = ERROR_INIT;
-	char want[DIGEST_STR_MAX], have[DIGEST_STR_MAX];
+	const char *giver = only_giver(j);
+	char have[DIGEST_STR_MAX];
 
 	(void)error_set(&err,
 		ERR_CORRUPT,
-		"%s: the bytes received hash to %s",
-		digest_format(&j->digest, want),
+		"%s%s: the bytes received hash to %s",
+		giver ? "source " : "",
+		giver          ? giver
+		: j->from_file ? "a copy on disk"
+			       : "several sources",
 		digest_format(got, have));
 	job_event(j, NULL, &err, "dropped; trying another source from byte 0");
 	if (j->from_file && j->spool.fd < 0)
