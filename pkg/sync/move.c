@@ -6,6 +6,7 @@
 struct moving {
 	struct sync_run *run;
 	uint32_t blob;
+	uint32_t repo; /* that the bytes were asked for */
 	uint32_t places[TRANSFER_DESTINATIONS_MAX];
 	size_t n;
 };
@@ -46,9 +47,10 @@ static void remember_place(struct sync_run *run, const struct place *p)
 		run_fatal(run, &err);
 }
 
-static void place_result(struct sync_run *run, uint32_t index, struct error *err, bool mounted)
+static void place_result(struct moving *m, size_t i, struct error *err, bool mounted)
 {
-	struct place *p = &run->places[index];
+	struct sync_run *run = m->run;
+	struct place *p = &run->places[m->places[i]];
 	const struct spot *spot = &run->spots[p->spot];
 	char text[DIGEST_STR_MAX];
 
@@ -58,6 +60,11 @@ static void place_result(struct sync_run *run, uint32_t index, struct error *err
 		run->blobs_mounted += mounted;
 		run->blobs_sent += !mounted;
 		remember_place(run, p);
+		return;
+	}
+	/* What one repository could not give, another one's may: it tries for itself. */
+	if (p->repo != m->repo && err->code != ERR_CANCELED) {
+		p->state = PLACE_MISSING;
 		return;
 	}
 	p->state = PLACE_FAILED;
@@ -85,9 +92,10 @@ static void blob_done(void *ctx, struct transfer_result *result)
 
 	run->moving--;
 	for (size_t i = 0; i < m->n; i++)
-		place_result(run, m->places[i], &result->errors[i], result->mounted[i]);
+		place_result(m, i, &result->errors[i], result->mounted[i]);
 	for (size_t i = 0; i < m->n; i++)
-		place_settled(run, m->places[i]);
+		if (run->places[m->places[i]].state != PLACE_MISSING)
+			place_settled(run, m->places[i]);
 	if (!run_over(run))
 		start_followers(run, m->blob);
 	free(m);
@@ -166,7 +174,7 @@ static void add_other_targets(
 static void start_blob(struct sync_run *run, uint32_t index)
 {
 	const struct blob *blob = &run->blobs[run->places[index].blob];
-	const struct repo *repo = &run->repos[blob->repo];
+	const struct repo *repo = &run->repos[run->places[index].repo];
 	struct transfer_destination destinations[TRANSFER_DESTINATIONS_MAX];
 	struct transfer_request request;
 	struct moving *m;
@@ -178,6 +186,7 @@ static void start_blob(struct sync_run *run, uint32_t index)
 	m = xcalloc(1, sizeof(*m));
 	m->run = run;
 	m->blob = run->places[index].blob;
+	m->repo = run->places[index].repo;
 	add_place(m, destinations, index, from);
 	if (!from)
 		add_other_targets(m, destinations, index);

@@ -16,8 +16,9 @@ uint32_t place_find(const struct sync_run *run, uint32_t blob, uint32_t spot)
 	return index_get(run->place_map, key, sizeof(key));
 }
 
-static uint32_t place_of(struct sync_run *run, uint32_t blob, uint32_t spot)
+static uint32_t place_of(struct sync_run *run, uint32_t blob, const struct cell *cell)
 {
+	uint32_t spot = cell->spot;
 	uint32_t key[2] = {blob, spot}, index = place_find(run, blob, spot);
 
 	if (index != NO_INDEX)
@@ -28,6 +29,7 @@ static uint32_t place_of(struct sync_run *run, uint32_t blob, uint32_t spot)
 	run->places[index] = (struct place){
 		.blob = blob,
 		.spot = spot,
+		.repo = run->images[cell->image].repo,
 		.next_of_blob = run->blobs[blob].places,
 		.waiters = NO_INDEX,
 	};
@@ -182,7 +184,7 @@ static void visit_node(struct sync_run *run, void *ctx, uint32_t node)
 
 		if (is_left_out(run, v->cell, &run->blobs[blob]))
 			continue;
-		v->fn(run, v->cell, place_of(run, blob, v->cell->spot));
+		v->fn(run, v->cell, place_of(run, blob, v->cell));
 	}
 	v->cell->requests += 2; /* the manifest: GET, PUT */
 }

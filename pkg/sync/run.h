@@ -3,7 +3,7 @@
  *
  * Everything is found by index: nodes are manifests, blobs are blobs, each once however many
  * images share them; a place is a blob in one repository of one target; a cell is an image
- * at one target.  Rough sizes: image 64 bytes and its name, cell 96, node 150 and 8 a child, blob
+ * at one target.  Rough sizes: image 64 bytes and its name, cell 96, node 150 and 16 a child, blob
  * 100, place 40, waiter 8: within promise 6's 1 KiB for each planned tag or blob.
  *
  * Images, cells, spots and repositories do not move once phase 2 began: callbacks hold
@@ -54,6 +54,7 @@ struct waiter {
 };
 
 struct child {
+	uint64_t size; /* as the parent declares it */
 	uint32_t node;
 	bool has_platform, attestation;
 	uint16_t platform; /* index into run->platforms */
@@ -71,7 +72,9 @@ struct node {
 	enum node_state state;
 	enum media_kind kind;
 	uint16_t media_type; /* index into run->media_types */
-	uint32_t size;       /* bytes, once ready; declared before */
+	uint32_t size;       /* bytes, once ready */
+	uint32_t repo;       /* that it was fetched for: index into run->repos */
+	bool unreadable;     /* NODE_FAILED by its own bytes: no other source has better ones */
 	uint64_t offset;     /* in the scratch file */
 	struct child *children;
 	uint32_t n_children;
@@ -89,7 +92,6 @@ struct blob {
 	bool foreign;
 	bool counted;    /* its bytes are in the run's total */
 	uint32_t places; /* first; linked by next_of_blob */
-	uint32_t repo;   /* of the upstream, that named it first: index into run->repos */
 };
 
 enum place_state {
@@ -103,6 +105,7 @@ enum place_state {
 
 struct place {
 	uint32_t blob, spot;
+	uint32_t repo; /* that wants it here first, and gets it from its upstream */
 	uint32_t next_of_blob;
 	uint32_t waiters; /* cells */
 	enum place_state state;
@@ -216,7 +219,8 @@ struct sync_run {
 	struct map *node_map; /* digest -> index + 1 */
 	struct blob *blobs;
 	size_t n_blobs, cap_blobs;
-	struct map *blob_map;
+	struct map
+		*blob_map; /* digest, size and foreign -> index + 1: a wrong size is its own blob */
 	struct place *places;
 	size_t n_places, cap_places;
 	struct map *place_map; /* (blob, spot) -> index + 1 */

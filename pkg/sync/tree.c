@@ -1,4 +1,6 @@
 /* tree.c - an image's manifests: fetched once, read once, kept in a nameless file. */
+#include <inttypes.h>
+
 #include "sync/run.h"
 #include "util/file.h"
 #include "util/mem.h"
@@ -29,7 +31,7 @@ static uint16_t platform_index(struct sync_run *run, const struct platform *p)
 	return (uint16_t)run->n_platforms++;
 }
 
-static uint32_t node_of(struct sync_run *run, const struct digest *digest, uint64_t size)
+static uint32_t node_of(struct sync_run *run, const struct digest *digest)
 {
 	uint32_t index = index_get(run->node_map, digest, sizeof(*digest));
 
@@ -39,16 +41,30 @@ static uint32_t node_of(struct sync_run *run, const struct digest *digest, uint6
 	index = (uint32_t)run->n_nodes++;
 	run->nodes[index] = (struct node){
 		.digest = *digest,
-		.size = size > MANIFEST_MAX ? MANIFEST_MAX + 1 : (uint32_t)size,
 		.waiters = NO_INDEX,
 	};
 	index_put(run->node_map, digest, sizeof(*digest), index);
 	return index;
 }
 
-static uint32_t blob_of(struct sync_run *run, const struct descriptor *d, uint32_t repo)
+/* Images that disagree about size or kind of the same digest do not share it: one of them is
+ * wrong, and harms only itself. */
+struct blob_key {
+	uint64_t size;
+	struct digest digest;
+	uint32_t foreign;
+};
+
+static uint32_t blob_of(struct sync_run *run, const struct descriptor *d)
 {
-	uint32_t index = index_get(run->blob_map, &d->digest, sizeof(d->digest));
+	struct blob_key key;
+	uint32_t index;
+
+	memset(&key, 0, sizeof(key)); /* its padding is hashed, too */
+	key.size = d->size;
+	key.digest = d->digest;
+	key.foreign = (d->flags & DESCRIPTOR_FOREIGN) != 0;
+	index = index_get(run->blob_map, &key, sizeof(key));
 
 	if (index != NO_INDEX)
 		return index;
@@ -59,9 +75,8 @@ static uint32_t blob_of(struct sync_run *run, const struct descriptor *d, uint32
 		.size = d->size,
 		.foreign = d->flags & DESCRIPTOR_FOREIGN,
 		.places = NO_INDEX,
-		.repo = repo,
 	};
-	index_put(run->blob_map, &d->digest, sizeof(d->digest), index);
+	index_put(run->blob_map, &key, sizeof(key), index);
 	return index;
 }
 
@@ -171,15 +186,58 @@ static unsigned depth_of(const struct sync_run *run, uint32_t from, uint32_t ind
 	return UINT32_MAX;
 }
 
+/* A child whose parent declares another size than it has; NULL: all agree. */
+static const struct child *find_misstated(
+	const struct sync_run *run, const struct image *image, uint32_t index)
+{
+	for (uint32_t i = 0; i < run->nodes[index].n_children; i++) {
+		const struct child *c = &run->nodes[index].children[i], *below;
+
+		if (!is_wanted(run, image, c))
+			continue;
+		if (c->size != run->nodes[c->node].size)
+			return c;
+		below = find_misstated(run, image, c->node);
+		if (below)
+			return below;
+	}
+	return NULL;
+}
+
+static bool sizes_agree(struct sync_run *run, struct image *image)
+{
+	const struct child *c = find_misstated(run, image, image->root);
+	AUTO(error_clear) struct error err = ERROR_INIT;
+	char text[DIGEST_STR_MAX];
+
+	if (!c)
+		return true;
+	(void)error_set(&err,
+		ERR_REMOTE,
+		"manifest %s has %" PRIu32 " bytes instead of the %" PRIu64
+		" declared; the image is not copied",
+		digest_format(&run->nodes[c->node].digest, text),
+		run->nodes[c->node].size,
+		c->size);
+	fail_image(run, image, &err);
+	return false;
+}
+
 static void walked(struct sync_run *run, struct image *image)
 {
-	if (image->state != IMAGE_WALKING || image->pending > 0)
+	if (image->state != IMAGE_WALKING || image->pending > 0 || !sizes_agree(run, image))
 		return;
 	image->state = IMAGE_WALKED;
 	places_check(run, image);
 }
 
-/* Every image that waited for this node goes on with it, or fails by it. */
+/* What one repository could not give, another one's may. */
+static bool may_have_better(const struct node *node, const struct image *image)
+{
+	return node->state == NODE_FAILED && !node->unreadable && node->repo != image->repo;
+}
+
+/* Every image that waited for this node goes on with it, or fails by it, or tries for itself. */
 static void wake(struct sync_run *run, uint32_t index)
 {
 	uint32_t at = run->nodes[index].waiters;
@@ -188,14 +246,16 @@ static void wake(struct sync_run *run, uint32_t index)
 	while (at != NO_INDEX) {
 		struct waiter w = run->waiters[at];
 		struct image *image = &run->images[w.cell];
+		const struct node *node = &run->nodes[index];
+		unsigned depth = 0;
 
 		image->pending--;
-		if (run->nodes[index].state == NODE_FAILED) {
-			fail_image(run, image, &run->nodes[index].err);
+		if (node->state == NODE_FAILED && !may_have_better(node, image)) {
+			fail_image(run, image, &node->err);
 		} else if (image->state == IMAGE_WALKING) {
-			unsigned depth = depth_of(run, image->root, index, 0);
-
-			want_children(run, image, index, depth == UINT32_MAX ? 0 : depth);
+			depth = depth_of(run, image->root, index, 0);
+			image->n_nodes--;
+			want(run, image, index, depth == UINT32_MAX ? 0 : depth);
 			walked(run, image);
 		}
 		at = w.next;
@@ -210,7 +270,8 @@ static void read_children(struct sync_run *run, uint32_t index, const struct man
 	for (size_t i = 0; i < view->n_items; i++) {
 		const struct descriptor *d = &view->items[i];
 		struct child c = {
-			.node = node_of(run, &d->digest, d->size),
+			.node = node_of(run, &d->digest),
+			.size = d->size,
 			.has_platform = d->flags & DESCRIPTOR_HAS_PLATFORM,
 			.attestation = d->flags & DESCRIPTOR_ATTESTATION,
 		};
@@ -223,13 +284,12 @@ static void read_children(struct sync_run *run, uint32_t index, const struct man
 	run->nodes[index].n_children = n;
 }
 
-static void read_blobs(
-	struct sync_run *run, uint32_t index, const struct manifest *view, uint32_t repo)
+static void read_blobs(struct sync_run *run, uint32_t index, const struct manifest *view)
 {
 	uint32_t *blobs = xcalloc(view->n_items ? view->n_items : 1, sizeof(*blobs));
 
 	for (size_t i = 0; i < view->n_items; i++)
-		blobs[i] = blob_of(run, &view->items[i], repo);
+		blobs[i] = blob_of(run, &view->items[i]);
 	run->nodes[index].blobs = blobs;
 	run->nodes[index].n_blobs = (uint32_t)view->n_items;
 }
@@ -259,8 +319,8 @@ int node_read(const struct sync_run *run, const struct node *node, char **ret, s
 }
 
 /* The bytes of a node, verified: reads them into children and blobs. */
-static void node_take(struct sync_run *run, uint32_t index, uint32_t repo, const struct buf *body,
-	const char *type)
+static void node_take(
+	struct sync_run *run, uint32_t index, const struct buf *body, const char *type)
 {
 	AUTO(manifest_clear) struct manifest view = MANIFEST_INIT;
 	AUTO(error_clear) struct error err = ERROR_INIT;
@@ -271,6 +331,7 @@ static void node_take(struct sync_run *run, uint32_t index, uint32_t repo, const
 		error_move(&node->err, &err);
 		(void)error_wrap(&node->err, -1, "manifest %s", digest_format(&node->digest, text));
 		node->state = NODE_FAILED;
+		node->unreadable = true;
 		return;
 	}
 	if (keep_bytes(run, node, body, &err) < 0) {
@@ -285,12 +346,12 @@ static void node_take(struct sync_run *run, uint32_t index, uint32_t repo, const
 	if (view.kind == MEDIA_INDEX)
 		read_children(run, index, &view);
 	else
-		read_blobs(run, index, &view, repo);
+		read_blobs(run, index, &view);
 }
 
 struct fetching {
 	struct sync_run *run;
-	uint32_t node, repo;
+	uint32_t node;
 };
 
 static void fetched(void *ctx, struct buf *body, const char *media_type, struct error *err)
@@ -304,7 +365,7 @@ static void fetched(void *ctx, struct buf *body, const char *media_type, struct 
 		error_move(&node->err, err);
 		node->state = NODE_FAILED;
 	} else {
-		node_take(f.run, f.node, f.repo, body, media_type);
+		node_take(f.run, f.node, body, media_type);
 	}
 	wake(f.run, f.node);
 }
@@ -324,7 +385,7 @@ static void fetch_from_store(struct sync_run *run, uint32_t index, uint32_t repo
 		    &node->err) < 0)
 		node->state = NODE_FAILED;
 	else
-		node_take(run, index, repo, &body, type);
+		node_take(run, index, &body, type);
 }
 
 static void fetch(struct sync_run *run, const struct image *image, uint32_t index)
@@ -334,17 +395,18 @@ static void fetch(struct sync_run *run, const struct image *image, uint32_t inde
 	struct fetching *f;
 	struct manifest_request request;
 
+	error_clear(&node->err);
+	node->repo = image->repo;
 	if (repo->rule->from_store) {
 		fetch_from_store(run, index, image->repo);
 		return;
 	}
 	f = xmalloc(sizeof(*f));
-	*f = (struct fetching){run, index, image->repo};
+	*f = (struct fetching){run, index};
 	request = (struct manifest_request){
 		.sources = repo->rule->sources,
 		.repository = repo->name,
 		.digest = node->digest,
-		.size = node->size,
 		.authority_only = repo->rule->authority_only,
 		.done = fetched,
 		.ctx = f,
@@ -364,7 +426,7 @@ static void want(struct sync_run *run, struct image *image, uint32_t index, unsi
 		refuse(run, image, "its manifests are", IMAGE_MANIFESTS_MAX);
 		return;
 	}
-	if (run->nodes[index].state == NODE_NEW)
+	if (run->nodes[index].state == NODE_NEW || may_have_better(&run->nodes[index], image))
 		fetch(run, image, index);
 	switch (run->nodes[index].state) {
 	case NODE_READY:
@@ -383,7 +445,7 @@ static void want(struct sync_run *run, struct image *image, uint32_t index, unsi
 
 void tree_walk(struct sync_run *run, struct image *image, const struct digest *root)
 {
-	image->root = node_of(run, root, 0);
+	image->root = node_of(run, root);
 	image->state = IMAGE_WALKING;
 	want(run, image, image->root, 0);
 	walked(run, image);
@@ -392,9 +454,9 @@ void tree_walk(struct sync_run *run, struct image *image, const struct digest *r
 void tree_take(struct sync_run *run, struct image *image, struct buf *body, const char *media_type,
 	const struct digest *digest)
 {
-	uint32_t index = node_of(run, digest, body->len);
+	uint32_t index = node_of(run, digest);
 
-	if (run->nodes[index].state == NODE_NEW)
-		node_take(run, index, image->repo, body, media_type);
+	if (run->nodes[index].state == NODE_NEW || run->nodes[index].state == NODE_FAILED)
+		node_take(run, index, body, media_type);
 	tree_walk(run, image, digest);
 }
