@@ -29,7 +29,7 @@ static const char *outcome(const struct sync_image *image)
 
 static void on_image(struct runner *r, const struct sync_image *image)
 {
-	char digest[DIGEST_STR_MAX] = "";
+	char digest[DIGEST_STR_MAX] = "-";
 	struct log_field fields[] = {
 		{"repository", image->source_repository, 0},
 		{"tag", image->tag ? image->tag : "-", 0},

@@ -350,6 +350,20 @@ static struct row *row_of(struct rows *rows, const struct sync_image *image)
 	return NULL;
 }
 
+/* Messages that do not name their image get its name in front. */
+static char *image_error(const struct sync_image *image)
+{
+	const char *text = error_text(image->err);
+
+	if (strstr(text, image->source_repository))
+		return xstrdup(text);
+	return xasprintf("%s%s%s: %s",
+		image->source_repository,
+		image->tag ? ":" : "",
+		image->tag ? image->tag : "",
+		text);
+}
+
 static void count_image(void *ctx, const struct sync_image *image)
 {
 	struct row *row = row_of(ctx, image);
@@ -367,11 +381,7 @@ static void count_image(void *ctx, const struct sync_image *image)
 		return;
 	free(row->error);
 	row->error_is_of_stop = of_stop;
-	row->error = xasprintf("%s%s%s: %s",
-		image->source_repository,
-		image->tag ? ":" : "",
-		image->tag ? image->tag : "",
-		error_text(image->err));
+	row->error = image_error(image);
 }
 
 static struct rows rows_of(const struct sync_rule *rules, size_t n_rules)
