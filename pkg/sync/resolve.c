@@ -117,6 +117,9 @@ static void recall_all(struct sync_run *run)
 	AUTO_FREE bool *confirm = xcalloc(run->n_cells ? run->n_cells : 1, sizeof(*confirm));
 	AUTO_FREE uint32_t *known = xcalloc(run->n_cells ? run->n_cells : 1, sizeof(*known));
 
+	/* One transaction for all reads: each of its own would lock and unlock the file. */
+	if (run->options.state && !run->options.plan_only && run_state_begin(run) < 0)
+		return;
 	for (size_t i = 0; i < run->n_cells; i++) {
 		struct cell *cell = &run->cells[i];
 
