@@ -19,7 +19,7 @@ const struct opt status_opts[] = {
 };
 
 #define STATUS_JSON_MAX \
-	(64u * 1024 * 1024) /* bytes; 10,000 rules with errors of 4 KiB are 40 MiB */
+	((size_t)64 * 1024 * 1024) /* bytes; 10,000 rules with errors of 4 KiB are 40 MiB */
 
 static const struct column run_columns[] = {
 	{"rule", "rule", CELL_TEXT},

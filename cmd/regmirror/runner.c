@@ -128,7 +128,7 @@ static void add_row(void *ctx, const struct sync_image *image)
 }
 
 #define TABLE_JSON_MAX \
-	(1024u * 1024 * 1024) /* bytes; 100,000 images with long errors are 100 MiB */
+	((size_t)1024 * 1024 * 1024) /* bytes; 100,000 images with long errors are 100 MiB */
 
 static int print_result(struct runner *r, const struct sync_result *result, struct error *err)
 {
