@@ -160,7 +160,7 @@ static struct meter blob_meter(
 static void compose(struct progress *p)
 {
 	struct transfer_progress running[BLOBS_MAX];
-	struct blob_line blobs[BLOBS_MAX];
+	struct blob_line blobs[BLOBS_MAX] = {0};
 	size_t n = transfer_progress(p->engine, running, rows_for_blobs());
 	size_t width = tty_width(STDERR_FILENO);
 	uint64_t now_ms = clock_mono_ms(), elapsed_ms = now_ms - p->drawn_ms;
