@@ -75,31 +75,46 @@ static bool code_is_plain(const char *code)
 	return n > 0 && n <= CODE_MAX;
 }
 
+/* A member's text; NULL when there is none. */
+static const char *text_of(const struct jx_value *object, const char *key)
+{
+	const char *text = NULL;
+
+	return jx_text(object, key, &text, NULL) == 0 ? text : NULL;
+}
+
+static bool was_told(const char *code, const char *const *seen, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcasecmp(seen[i], code) == 0)
+			return true;
+	return false;
+}
+
 /* Appends "CODE: message" for one entry, unless its code was told already. */
 static void add_entry(struct buf *out, const struct jx_value *entry, const char **seen, size_t *n)
 {
-	const char *code = NULL, *message = NULL;
+	const char *code, *message;
 
 	if (!jx_is_object(entry))
 		return;
-	if (jx_text(entry, "code", &code, NULL) < 0 || !code || !code_is_plain(code))
-		code = NULL;
-	if (jx_text(entry, "message", &message, NULL) < 0)
-		message = NULL;
-	for (size_t i = 0; code && i < *n; i++)
-		if (strcasecmp(seen[i], code) == 0)
-			return;
-	if (!code && !message)
+	code = text_of(entry, "code");
+	message = text_of(entry, "message");
+	if (!code || !code_is_plain(code))
+		code = "";
+	if (!message)
+		message = "";
+	if ((!*code && !*message) || (*code && was_told(code, seen, *n)))
 		return;
-	seen[*n] = code ? code : "";
+	seen[*n] = code;
 	/* The ceiling of out is the only way to fail, and then what fitted is enough. */
 	(void)!buf_printf(out,
 		NULL,
 		"%s%s%s%s",
 		*n > 0 ? "; " : "",
-		code ? code : "",
-		code && message && *message ? ": " : "",
-		message ? message : "");
+		code,
+		*code && *message ? ": " : "",
+		message);
 	(*n)++;
 }
 
@@ -114,14 +129,14 @@ static bool words_of_json(struct buf *out, const void *body, size_t len)
 	if (jx_parse(body, len, ERROR_DEPTH_MAX, &j, NULL) < 0 || !jx_is_object(jx_root(j)))
 		return false;
 	if (jx_array(jx_root(j), "errors", &errors, NULL) < 0 || jx_count(errors) == 0) {
+		/* Token servers and gateways, and OAuth2 (RFC 6749 5.2). */
+		static const char *const keys[] = {
+			"details", "message", "error_description", "error"};
 		const char *text = NULL;
 
-		/* Token servers and gateways: {"details": ...}, {"message": ...}, OAuth2 (RFC
-		 * 6749 5.2). */
-		if ((jx_text(jx_root(j), "details", &text, NULL) == 0 && text) ||
-			(jx_text(jx_root(j), "message", &text, NULL) == 0 && text) ||
-			(jx_text(jx_root(j), "error_description", &text, NULL) == 0 && text) ||
-			(jx_text(jx_root(j), "error", &text, NULL) == 0 && text))
+		for (size_t i = 0; i < ARRAY_SIZE(keys) && !text; i++)
+			text = text_of(jx_root(j), keys[i]);
+		if (text)
 			(void)!buf_puts(out, text, NULL);
 		return out->len > 0;
 	}

@@ -217,9 +217,10 @@ bool reference_is_valid(const char *reference)
 
 /* ---- answers ---- */
 
-void absence_by_quirk(const struct registry *r, struct error *err)
+void absence_by_quirk(
+	const struct registry *r, const struct registry_exchange *x, struct error *err)
 {
-	if (err->http != ANSWER_UNAUTHORIZED || !(r->quirks->flags & QUIRK_ABSENT_IS_401))
+	if (!(r->quirks->flags & QUIRK_ABSENT_IS_401) || !registry_exchange_token_was_refused(x))
 		return;
 	(void)error_wrap(
 		err, -ERR_NOTFOUND, "not there, or private (%s says 401 for both)", r->host);

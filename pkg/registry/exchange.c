@@ -12,46 +12,17 @@
 #include "registry/address.h"
 #include "registry/answer.h"
 #include "registry/auth.h"
-#include "registry/backend.h"
 #include "registry/budget.h"
+#include "registry/exchange_state.h"
 #include "registry/internal.h"
 #include "util/clock.h"
 #include "util/mem.h"
 
-#define ERROR_BODY_READ_MAX \
-	(256 * 1024)      /* bytes of an error body that are read to keep the connection */
-#define AUTH_ROUNDS_MAX 3 /* 401s that are answered: no token, a stale one, too narrow a one */
-#define EXPECT_FROM \
-	(1024 * 1024) /* bytes: from here on a refusal is worth waiting for (sources.md 6.2) */
+/* bytes of an error body that are read to keep the connection */
+#define ERROR_BODY_READ_MAX (256 * 1024)
+/* bytes: from here on a refusal is worth waiting for (sources.md 6.2) */
+#define EXPECT_FROM (1024 * 1024)
 
-struct registry_exchange {
-	struct registry *registry;
-	struct registry_exchange_request request; /* url, headers and scope live below */
-	char *url; /* changes to a redirect's far end when that wants its own token */
-	char *headers[EXCHANGE_HEADERS_MAX];
-	size_t n_headers;
-	struct auth *auth; /* NULL: this URL is not ours to authenticate at */
-	struct scope_set scopes;
-	struct http_call *call;
-	struct http_timer *timer;
-	struct auth_wait *wait;
-	uint64_t token;      /* that the running request carries, 0: none */
-	unsigned attempt;    /* counts from 0 */
-	unsigned auth_round; /* 401s answered so far */
-	bool probing;        /* GET /v2/ for its challenge runs, not the request itself */
-	bool no_expect;      /* this host does not like Expect */
-	bool redirected;     /* goes to a redirect's far end directly, with a token of that */
-
-	int status;                           /* of the running request's answer; 0: none yet */
-	struct buf body;                      /* of a 2xx answer */
-	struct buf error_body;                /* of another one, its beginning */
-	uint64_t error_bytes;                 /* of another one, all */
-	uint64_t body_read;                   /* bytes taken from the reader */
-	struct error failure;                 /* why we ended the answer ourselves */
-	const struct http_response *response; /* while done() runs */
-};
-
-static void send_request(struct registry_exchange *x);
 static void send_later(struct registry_exchange *x, uint64_t ms);
 
 /* ---- ends ---- */
@@ -90,7 +61,7 @@ static bool body_is_repeatable(const struct registry_exchange *x)
 }
 
 /* Brings the reader back to its first byte; true when there is nothing to bring back. */
-static bool rewind_body(struct registry_exchange *x)
+bool registry_exchange_rewind(struct registry_exchange *x)
 {
 	if (!x->request.read || x->body_read == 0)
 		return true;
@@ -108,7 +79,7 @@ static void retry_or_finish(struct registry_exchange *x, struct error *err)
 
 	if (err->code != ERR_TEMP || x->attempt + 1 >= x->request.attempts || !repeatable ||
 		err->retry_sec > BUDGET_RETRY_AFTER_MAX_SEC || !budget_pay(x->registry, err) ||
-		!rewind_body(x)) {
+		!registry_exchange_rewind(x)) {
 		if (x->attempt > 0)
 			(void)error_wrap(err, -(int)err->code, "attempt %u", x->attempt + 1);
 		finish(x, err);
@@ -121,91 +92,17 @@ static void retry_or_finish(struct registry_exchange *x, struct error *err)
 	send_later(x, wait);
 }
 
-/* ---- 401 ---- */
-
 static void on_token(void *ctx, struct error *err)
 {
 	struct registry_exchange *x = ctx;
 
 	x->wait = NULL;
 	if (!err) {
-		send_request(x);
+		registry_exchange_send(x);
 		return;
 	}
 	(void)registry_exchange_wrap(x, err, -(int)err->code);
 	retry_or_finish(x, err);
-}
-
-/* A body that went by cannot be sent again: the caller has to, with the new token. */
-static int refused_in_transfer(bool was_accepted, struct error *err)
-{
-	if (was_accepted)
-		return error_set(err,
-			ERR_TEMP,
-			"the token expired in mid-transfer and the body cannot be sent again from here; "
-			"a new attempt gets a new token");
-	return error_set(
-		err, ERR_AUTH, "refused after the body was sent, which cannot be repeated");
-}
-
-/* Asks /v2/ for the challenge that the 401 left out. */
-static void probe_challenge(struct registry_exchange *x)
-{
-	x->probing = true;
-	send_request(x);
-}
-
-static int refusal(struct registry_exchange *x, struct error *err)
-{
-	AUTO_FREE char *words = answer_words(x->error_body.data, x->error_body.len);
-
-	err->http = x->status;
-	return error_set(err,
-		ERR_AUTH,
-		"%d %s%s%s",
-		x->status,
-		answer_reason(x->status),
-		*words ? ": " : "",
-		words);
-}
-
-/* Decides what a 401 means; 0 when the request goes on, by x->wait, x->call or x->timer. */
-static int answer_challenge(
-	struct registry_exchange *x, const struct http_response *r, struct error *err)
-{
-	const bool was_accepted = x->auth && auth_was_accepted(x->auth, x->token);
-	const bool has_challenge = http_header(r, "WWW-Authenticate") != NULL;
-	int rc;
-
-	if (!x->redirected && backend_answered(x->registry, r) && !x->request.foreign) {
-		/* The far end of a redirect has its own tokens, and ours are none of its business.
-		 */
-		if (x->request.read || x->request.body)
-			return refusal(x, err);
-		x->redirected = true;
-		x->auth = backend_auth(x->registry, r->url);
-		str_replace(&x->url, r->url);
-		x->token = 0;
-	}
-	if (!x->auth || x->auth_round >= AUTH_ROUNDS_MAX)
-		return refusal(x, err);
-	x->auth_round++;
-	if (!has_challenge && !auth_knows_challenge(x->auth) && !x->probing) {
-		if (!rewind_body(x))
-			return refused_in_transfer(was_accepted, err);
-		probe_challenge(x);
-		return 0;
-	}
-	if (x->probing && x->status != ANSWER_UNAUTHORIZED)
-		return error_set(err, ERR_AUTH, "401 without a challenge, and /v2/ names none");
-	rc = auth_challenged(x->auth, r, x->token, &x->scopes, err);
-	if (rc < 0)
-		return rc;
-	if (!rewind_body(x))
-		return refused_in_transfer(was_accepted, err);
-	x->probing = false;
-	send_request(x);
-	return 0;
 }
 
 /* ---- answers ---- */
@@ -249,7 +146,7 @@ static void answer_failed(struct registry_exchange *x, const struct http_respons
 static void answer_unauthorized(struct registry_exchange *x, const struct http_response *r)
 {
 	AUTO(error_clear) struct error err = ERROR_INIT;
-	const int rc = answer_challenge(x, r, &err);
+	const int rc = registry_exchange_unauthorized(x, r, &err);
 
 	if (rc == 0)
 		return;
@@ -269,33 +166,46 @@ static void transfer_failed(struct registry_exchange *x, struct error *err)
 	retry_or_finish(x, &copy);
 }
 
-static void on_done(void *ctx, struct http_response *r, struct error *err)
+/* What is left to decide when an answer came, and it is no 401. */
+static void take_answer(struct registry_exchange *x, const struct http_response *r)
 {
-	struct registry_exchange *x = ctx;
-
-	x->call = NULL;
-	x->response = r;
-	if (!x->status && !err)
-		x->status = r->status;
-	/* A header that says no is an answer, whatever became of its body (protocol.md 7.2, the
-	 * 416). */
-	if (err && x->status >= 400)
-		err = NULL;
-	if (x->status && x->status != ANSWER_UNAUTHORIZED)
-		auth_accepted(x->auth, x->token);
-	if (err || x->failure.code != ERR_NONE) {
-		transfer_failed(x, err);
-	} else if (x->status == ANSWER_UNAUTHORIZED || x->probing) {
-		answer_unauthorized(x, r);
-	} else if (x->status == ANSWER_EXPECTATION_FAILED && !x->no_expect && rewind_body(x)) {
+	if (x->status == ANSWER_EXPECTATION_FAILED && !x->no_expect &&
+		registry_exchange_rewind(x)) {
 		x->no_expect = true;
-		send_request(x);
+		registry_exchange_send(x);
 	} else if (answer_class(x->status) != ERR_NONE) {
 		answer_failed(x, r);
 	} else {
 		budget_earn(x->registry);
 		finish(x, NULL);
 	}
+}
+
+/* The ping that asks for the challenge is over; one that may work later says nothing yet. */
+static bool probe_is_over(const struct registry_exchange *x)
+{
+	return x->probing && answer_class(x->status) != ERR_TEMP;
+}
+
+static void on_done(void *ctx, struct http_response *r, struct error *err)
+{
+	struct registry_exchange *x = ctx;
+
+	x->call = NULL;
+	x->response = r;
+	if (!err)
+		x->status = r->status;
+	/* A header that says no is an answer, whatever became of its body (protocol.md 7.2). */
+	if (x->status && answer_class(x->status) != ERR_NONE)
+		err = NULL;
+	if (x->status && x->status != ANSWER_UNAUTHORIZED)
+		auth_accepted(x->auth, x->token);
+	if (err || x->failure.code != ERR_NONE)
+		transfer_failed(x, err);
+	else if (x->status == ANSWER_UNAUTHORIZED || probe_is_over(x))
+		answer_unauthorized(x, r);
+	else
+		take_answer(x, r);
 }
 
 /* ---- while an answer arrives ---- */
@@ -350,7 +260,7 @@ static enum http_io on_read(void *ctx, char *to, size_t room, size_t *ret_n)
 
 static bool on_rewind(void *ctx)
 {
-	return rewind_body(ctx);
+	return registry_exchange_rewind(ctx);
 }
 
 /* ---- sending ---- */
@@ -389,7 +299,7 @@ static void start_http(struct registry_exchange *x, const char *authorization)
 	x->call = http_start(x->registry->loop, &q);
 }
 
-static void send_request(struct registry_exchange *x)
+void registry_exchange_send(struct registry_exchange *x)
 {
 	AUTO_FREE char *authorization = NULL;
 
@@ -411,7 +321,7 @@ static void on_timer(void *ctx)
 	struct registry_exchange *x = ctx;
 
 	x->timer = NULL;
-	send_request(x);
+	registry_exchange_send(x);
 }
 
 static void send_later(struct registry_exchange *x, uint64_t ms)
@@ -440,7 +350,7 @@ struct registry_exchange *registry_exchange_start(
 		x->auth = r->auth;
 	if (request->scope)
 		(void)scope_add(&x->scopes, request->scope);
-	send_request(x);
+	registry_exchange_send(x);
 	return x;
 }
 
@@ -463,6 +373,11 @@ void registry_exchange_free(struct registry_exchange *x)
 int registry_exchange_status(const struct registry_exchange *x)
 {
 	return x->status;
+}
+
+bool registry_exchange_token_was_refused(const struct registry_exchange *x)
+{
+	return x->status == ANSWER_UNAUTHORIZED && x->token != 0;
 }
 
 struct buf *registry_exchange_body(struct registry_exchange *x)

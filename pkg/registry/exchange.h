@@ -55,6 +55,8 @@ void registry_exchange_free(struct registry_exchange *x); /* ends it silently; N
 int registry_exchange_status(const struct registry_exchange *x); /* 0: there was no answer */
 struct buf *registry_exchange_body(
 	struct registry_exchange *x); /* of a 2xx answer, without write */
+/* The last answer was a 401 to a request that carried a token. */
+bool registry_exchange_token_was_refused(const struct registry_exchange *x);
 const char *registry_exchange_url(
 	const struct registry_exchange *x); /* that answered, after redirects */
 const struct http_response *registry_exchange_response(

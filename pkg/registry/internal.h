@@ -77,7 +77,8 @@ bool reference_is_valid(const char *reference);
 
 /* Docker Hub answers 401 for a repository that is not there, even to a good token
  * (protocol.md 4.2). */
-void absence_by_quirk(const struct registry *r, struct error *err);
+void absence_by_quirk(
+	const struct registry *r, const struct registry_exchange *x, struct error *err);
 /* Fills digest, size, media type and warning from the answer's header. */
 void reply_from_header(struct registry_reply *reply, const struct registry_exchange *x);
 /*

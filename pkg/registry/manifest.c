@@ -69,7 +69,7 @@ static void fail(struct manifest_op *op, int rc, struct error *err)
 
 static void finish_failed(struct manifest_op *op, struct error *err)
 {
-	absence_by_quirk(op->call.registry, err);
+	absence_by_quirk(op->call.registry, op->call.x, err);
 	op->call.fail(&op->call, err);
 }
 

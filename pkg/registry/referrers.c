@@ -143,7 +143,7 @@ static void on_tag(void *ctx, struct registry_exchange *x, struct error *err)
 	struct registry_reply reply = {.has_digest = false};
 
 	if (err) {
-		absence_by_quirk(op->call.registry, err);
+		absence_by_quirk(op->call.registry, op->call.x, err);
 		registry_call_finish(&op->call, NULL, err->code == ERR_NOTFOUND ? NULL : err);
 		return;
 	}
@@ -205,7 +205,7 @@ static void on_page(void *ctx, struct registry_exchange *x, struct error *err)
 		return;
 	}
 	if (err) {
-		absence_by_quirk(op->call.registry, err);
+		absence_by_quirk(op->call.registry, op->call.x, err);
 		registry_call_finish(&op->call, NULL, err);
 		return;
 	}

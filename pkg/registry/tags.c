@@ -123,7 +123,7 @@ static void on_page(void *ctx, struct registry_exchange *x, struct error *err)
 		error_move(&bad, &op->failure);
 		rc = registry_exchange_wrap(x, &bad, -(int)bad.code);
 	} else if (err) {
-		absence_by_quirk(op->call.registry, err);
+		absence_by_quirk(op->call.registry, op->call.x, err);
 		registry_call_finish(&op->call, NULL, err);
 		return;
 	} else {
