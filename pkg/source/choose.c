@@ -146,3 +146,13 @@ void source_learn(struct source_set *set, struct source_trials *trials, size_t i
 	s->parked_until_ms = 0;
 	s->last_contact_sec = clock_wall_sec();
 }
+
+void source_note(struct source *s, const struct error *err)
+{
+	s->requests++;
+	if (err && err->code != ERR_NOTFOUND) {
+		remember_error(s, err);
+		return;
+	}
+	s->last_contact_sec = clock_wall_sec();
+}

@@ -98,3 +98,10 @@ enum source_verdict source_choose(const struct source_set *set, const struct sou
  * this digest. */
 void source_learn(struct source_set *set, struct source_trials *trials, size_t index,
 	uint64_t bytes, const struct error *err, uint64_t now_ms);
+
+/*
+ * Takes in how a request ended that was no choice: a tag asked of the authority, a
+ * listing (err NULL: well).  Counters, last contact and last error; a 404 is an answer like any
+ * other.
+ */
+void source_note(struct source *s, const struct error *err);

@@ -22,8 +22,10 @@ static bool source_item(void *ctx, const char *tag, const struct descriptor *des
 static void source_done(void *ctx, struct registry_reply *reply, struct error *err)
 {
 	struct repo *repo = ctx;
+	const struct source_set *set = repo->rule->sources;
 
 	(void)reply;
+	source_note(&set->items[set->authority], err);
 	if (err) {
 		error_move(&repo->err, err);
 		(void)error_wrap(&repo->err, -1, "list the tags of %s", repo->name);

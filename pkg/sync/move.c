@@ -37,6 +37,12 @@ static void remember_place(struct sync_run *run, const struct place *p)
 	const struct spot *spot = &run->spots[p->spot];
 	AUTO(error_clear) struct error err = ERROR_INIT;
 
+	if (spot->target->store && store_lease(spot->target->store,
+					   run->lease,
+					   &run->blobs[p->blob].digest,
+					   LEASE_SEC,
+					   &err) < 0)
+		run_fatal(run, &err);
 	if (!run->options.state || spot->target->store || run_state_begin(run) < 0)
 		return;
 	if (state_location_put(run->options.state,

@@ -191,12 +191,20 @@ static bool unchanged(struct sync_run *run, struct image *image, const struct di
 	return true;
 }
 
+static struct source *authority_of(const struct sync_run *run, const struct image *image)
+{
+	const struct source_set *set = image_rule(run, image)->sources;
+
+	return &set->items[set->authority];
+}
+
 static void head_done(void *ctx, struct registry_reply *reply, struct error *err)
 {
 	struct image *image = ctx;
 	struct sync_run *run = image->run;
 
 	image->call = NULL;
+	source_note(authority_of(run, image), err);
 	if (err)
 		fail(run, image, err);
 	else if (unchanged(run, image, &reply->digest))
@@ -211,6 +219,7 @@ static void get_done(void *ctx, struct registry_reply *reply, struct error *err)
 	struct sync_run *run = image->run;
 
 	image->call = NULL;
+	source_note(authority_of(run, image), err);
 	if (err)
 		fail(run, image, err);
 	else
@@ -220,8 +229,7 @@ static void get_done(void *ctx, struct registry_reply *reply, struct error *err)
 static void ask_authority(struct sync_run *run, struct image *image, bool head)
 {
 	const struct repo *repo = &run->repos[image->repo];
-	const struct source_set *set = repo->rule->sources;
-	const struct source *authority = &set->items[set->authority];
+	const struct source *authority = authority_of(run, image);
 	AUTO_FREE char *name = source_repository(authority, repo->name);
 	struct registry_get get = {
 		.repository = name,

@@ -25,6 +25,11 @@
 #define IMAGE_MANIFESTS_MAX 4096 /* manifests below one tag; the largest known have some dozen */
 #define RESOLVE_WINDOW      64   /* images that are looked into at once */
 #define PUBLISH_WINDOW      64   /* images whose manifests are pushed at once */
+#define MOVE_AHEAD          256  /* blobs queued or moving, beyond which no further image begins */
+/* Seconds that a finished blob is safe from the store's collector, until its manifest refers to it.
+ */
+#define LEASE_SEC      (24u * 3600)
+#define LEASE_NAME_MAX 32 /* chars, with the NUL: "run 4194304" */
 /* Bytes of manifests held for pushing at once, all images together; a single larger one goes alone.
  */
 #define MANIFEST_BUDGET (4u * 1024 * 1024)
@@ -202,6 +207,7 @@ struct sync_run {
 	int64_t now_sec;
 	bool canceled;
 	bool in_transaction;
+	char lease[LEASE_NAME_MAX]; /* holder's name at stores */
 	uint64_t committed_ms;
 	struct error fatal; /* state or scratch broke: the run ends */
 

@@ -204,7 +204,8 @@ static void window_fill(struct sync_run *run)
 {
 	struct window *w = &run->window;
 
-	while (w->running < w->max && w->next < w->count && !run_over(run)) {
+	while (w->running < w->max && w->next < w->count && run->moving < MOVE_AHEAD &&
+		!run_over(run)) {
 		w->running++;
 		w->start(run, w->next++);
 	}
@@ -331,7 +332,10 @@ static void write_layouts(struct sync_run *run)
 			struct store *store = run->rules[r].targets[t]->store;
 			AUTO(error_clear) struct error err = ERROR_INIT;
 
-			if (store && store_layouts_write(store, &err) < 0)
+			if (!store)
+				continue;
+			if (store_layouts_write(store, &err) < 0 ||
+				store_lease_drop(store, run->lease, &err) < 0)
 				run_fatal(run, &err);
 		}
 	}
@@ -369,6 +373,7 @@ static struct sync_run *run_new(
 	run->scratch_fd = -1;
 	run->started_ms = clock_mono_ms();
 	run->now_sec = clock_wall_sec();
+	(void)snprintf(run->lease, sizeof(run->lease), "run %ld", (long)getpid());
 	run->spot_map = map_new(NULL);
 	run->node_map = map_new(NULL);
 	run->blob_map = map_new(NULL);
