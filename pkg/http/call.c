@@ -125,6 +125,18 @@ struct http_call *http_start(struct http_loop *loop, const struct http_request *
 	return call;
 }
 
+bool call_has_upload(const struct http_call *call)
+{
+	enum http_method m = call->request.method;
+
+	return m == HTTP_POST || m == HTTP_PUT || m == HTTP_PATCH;
+}
+
+bool call_is_sending(const struct http_call *call)
+{
+	return call_has_upload(call) && call->sent < call->request.body_size;
+}
+
 /* ---- end ---- */
 
 void call_free(struct http_call *call)

@@ -1,5 +1,4 @@
-/* One hop on one easy handle: its options, libcurl's callbacks, its timer, and what its end means.
- */
+/* One hop on one easy handle: its start, libcurl's callbacks, and what its end means. */
 #include <strings.h>
 
 #include "http/internal.h"
@@ -7,235 +6,8 @@
 #include "util/mem.h"
 #include "util/parse.h"
 
-#define SMALL_BUFFER     (16 * 1024L)  /* bytes: one TLS record; libcurl's writes are no larger */
-#define BULK_BUFFER      (256 * 1024L) /* bytes: on plain TCP a third of the CPU (sources.md 6.2) */
-#define IDLE_CONN_SEC    60L           /* CDNs close after 60 to 75 s (sources.md 6.2) */
-#define KEEPALIVE_SEC    30L
-#define KEEPALIVE_EVERY  15L
-#define EXPECT_MS        1000L  /* for "100 Continue"; request.h */
-#define UPLOAD_ANSWER_MS 300000 /* registries hash an upload after its last byte came */
-#define ERROR_BODY_MS    2000 /* what explains an error is short, or never comes (protocol.md 7.2) */
-#define DROP_MAX         (64 * 1024) /* bytes of an unwanted body read to keep the connection */
-#define REASON_MAX       200         /* characters of libcurl's words in a message */
-#define CONNECT_SLACK_MS 1000        /* libcurl ends a connect itself, with a better message */
-#define STALL_LOOKS      4           /* within stall_ms at the peer's acknowledgements */
-
-/* ---- handles ---- */
-
-static size_t on_header_line(char *line, size_t size, size_t n, void *ctx);
-static size_t on_write(char *data, size_t size, size_t n, void *ctx);
-static size_t on_read(char *to, size_t size, size_t n, void *ctx);
-static int on_seek(void *ctx, curl_off_t offset, int origin);
-static int on_request(void *ctx, char *peer, char *here, int peer_port, int here_port);
-
-/* Options as data: the first failure is remembered. */
-struct setup {
-	CURL *easy;
-	CURLcode rc;
-};
-
-static void set_long(struct setup *s, CURLoption option, long value)
-{
-	if (s->rc == CURLE_OK)
-		s->rc = curl_easy_setopt(s->easy, option, value);
-}
-
-static void set_pointer(struct setup *s, CURLoption option, const void *value)
-{
-	if (s->rc == CURLE_OK)
-		s->rc = curl_easy_setopt(s->easy, option, value);
-}
-
-static const struct {
-	CURLoption option;
-	long value;
-} fixed_options[] = {
-	{CURLOPT_NOSIGNAL, 1},
-	{CURLOPT_QUICK_EXIT, 1}, /* removing a handle does not wait for a name that hangs */
-	{CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1},
-	{CURLOPT_FOLLOWLOCATION, 0},
-	{CURLOPT_NETRC, CURL_NETRC_IGNORED},
-	{CURLOPT_SUPPRESS_CONNECT_HEADERS, 1},
-	{CURLOPT_HEADEROPT, CURLHEADER_SEPARATE},
-	{CURLOPT_TCP_NODELAY, 1},
-	{CURLOPT_TCP_KEEPALIVE, 1},
-	{CURLOPT_TCP_KEEPIDLE, KEEPALIVE_SEC},
-	{CURLOPT_TCP_KEEPINTVL, KEEPALIVE_EVERY},
-	{CURLOPT_MAXAGE_CONN, IDLE_CONN_SEC},
-	{CURLOPT_EXPECT_100_TIMEOUT_MS, EXPECT_MS},
-	{CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2},
-	{CURLOPT_SSL_VERIFYPEER, 1},
-	{CURLOPT_SSL_VERIFYHOST, 2},
-};
-
-CURLcode handle_setup(struct handle *handle)
-{
-	const struct host *h = handle->host;
-	const struct http_host_options *o = h->options;
-	struct setup s = {.easy = handle->easy};
-
-	for (size_t i = 0; i < ARRAY_SIZE(fixed_options); i++)
-		set_long(&s, fixed_options[i].option, fixed_options[i].value);
-	set_pointer(&s, CURLOPT_PROTOCOLS_STR, "http,https");
-	set_pointer(&s, CURLOPT_USERAGENT, h->loop->user_agent);
-	set_pointer(&s, CURLOPT_PROXY, o->no_proxy ? "" : proxy_for(&h->loop->proxy, &h->url));
-	set_pointer(&s, CURLOPT_NOPROXY, ""); /* else libcurl reads the environment */
-	set_long(&s, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms);
-	if (o->ca)
-		set_pointer(&s, CURLOPT_CAINFO, o->ca);
-	if (o->cert)
-		set_pointer(&s, CURLOPT_SSLCERT, o->cert);
-	if (o->key)
-		set_pointer(&s, CURLOPT_SSLKEY, o->key);
-	if (o->resolve_to) {
-		handle->resolve.data =
-			xasprintf("%s:%u:%s", h->url.host, h->url.port, o->resolve_to);
-		set_pointer(&s, CURLOPT_RESOLVE, &handle->resolve);
-	}
-	set_pointer(&s, CURLOPT_ERRORBUFFER, handle->reason);
-	if (s.rc != CURLE_OK)
-		return s.rc;
-	(void)curl_easy_setopt(handle->easy, CURLOPT_HEADERFUNCTION, on_header_line);
-	(void)curl_easy_setopt(handle->easy, CURLOPT_WRITEFUNCTION, on_write);
-	(void)curl_easy_setopt(handle->easy, CURLOPT_READFUNCTION, on_read);
-	(void)curl_easy_setopt(handle->easy, CURLOPT_SEEKFUNCTION, on_seek);
-	(void)curl_easy_setopt(handle->easy, CURLOPT_PREREQFUNCTION, on_request);
-	(void)curl_easy_setopt(handle->easy, CURLOPT_SOCKOPTFUNCTION, socket_opened);
-	(void)curl_easy_setopt(handle->easy, CURLOPT_SOCKOPTDATA, h->loop);
-	(void)curl_easy_setopt(handle->easy, CURLOPT_CLOSESOCKETFUNCTION, socket_close);
-	(void)curl_easy_setopt(handle->easy, CURLOPT_CLOSESOCKETDATA, h->loop);
-	return CURLE_OK;
-}
-
-static bool has_upload(const struct http_call *call)
-{
-	enum http_method m = call->request.method;
-
-	return m == HTTP_POST || m == HTTP_PUT || m == HTTP_PATCH;
-}
-
-static bool still_sending(const struct http_call *call)
-{
-	return has_upload(call) && call->sent < call->request.body_size;
-}
-
-static void set_method(struct setup *s, const struct http_call *call)
-{
-	enum http_method m = call->request.method;
-
-	/* What an earlier exchange on this handle was goes first: HTTPGET clears UPLOAD and NOBODY.
-	 */
-	set_pointer(s, CURLOPT_CUSTOMREQUEST, NULL);
-	set_long(s, CURLOPT_HTTPGET, 1);
-	if (m == HTTP_HEAD)
-		set_long(s, CURLOPT_NOBODY, 1);
-	if (m == HTTP_DELETE)
-		set_pointer(s, CURLOPT_CUSTOMREQUEST, http_method_name(m));
-	if (!has_upload(call))
-		return;
-	set_long(s, CURLOPT_UPLOAD, 1);
-	if (m != HTTP_PUT)
-		set_pointer(s, CURLOPT_CUSTOMREQUEST, http_method_name(m));
-	if (s->rc == CURLE_OK)
-		s->rc = curl_easy_setopt(
-			s->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)call->request.body_size);
-}
-
-static CURLcode handle_prepare(struct handle *handle, struct http_call *call)
-{
-	struct setup s = {.easy = handle->easy};
-	bool upload = has_upload(call), bulk = call->request.bulk;
-	/* TLS gives one record of 16 KiB at a time, however much room there is. */
-	bool plain = strcmp(call->url.scheme, "http") == 0;
-
-	set_pointer(&s, CURLOPT_URL, call->url.text);
-	set_method(&s, call);
-	set_pointer(&s, CURLOPT_HTTPHEADER, call->headers);
-	set_long(&s, CURLOPT_FRESH_CONNECT, call->retried);
-	set_long(&s, CURLOPT_BUFFERSIZE, bulk && !upload && plain ? BULK_BUFFER : SMALL_BUFFER);
-	set_long(&s, CURLOPT_UPLOAD_BUFFERSIZE, bulk && upload ? BULK_BUFFER : SMALL_BUFFER);
-	set_pointer(&s, CURLOPT_HEADERDATA, call);
-	set_pointer(&s, CURLOPT_WRITEDATA, call);
-	set_pointer(&s, CURLOPT_READDATA, call);
-	set_pointer(&s, CURLOPT_SEEKDATA, call);
-	set_pointer(&s, CURLOPT_PREREQDATA, call);
-	set_pointer(&s, CURLOPT_PRIVATE, call);
-	return s.rc;
-}
-
-/* ---- the timer ---- */
-
-static uint64_t deadline(const struct http_call *call)
-{
-	const struct http_host_options *o = call->host->options;
-	uint64_t wait_ms = o->stall_ms;
-
-	switch (call->phase) {
-	case PHASE_CONNECT:
-		return call->active_ms + o->connect_ms + CONNECT_SLACK_MS;
-	case PHASE_WAIT:
-		wait_ms = o->first_byte_ms;
-		if (call->request.method == HTTP_PUT || call->request.method == HTTP_PATCH)
-			wait_ms = UPLOAD_ANSWER_MS;
-		return call->active_ms + wait_ms;
-	case PHASE_BODY:
-		if (call->response.status >= 400 && wait_ms > ERROR_BODY_MS)
-			wait_ms = ERROR_BODY_MS;
-		break;
-	case PHASE_SEND:
-	default:
-		break;
-	}
-	/* Waiting for ourselves is no stall. */
-	return (call->paused ? call->loop->now_ms : call->active_ms) + wait_ms;
-}
-
-static void timer_rearm(struct http_call *call, uint64_t due_ms)
-{
-	uint64_t look_ms = call->loop->now_ms + call->host->options->stall_ms / STALL_LOOKS;
-
-	timer_set(&call->timer, call->phase == PHASE_SEND && look_ms < due_ms ? look_ms : due_ms);
-}
-
-static void phase_enter(struct http_call *call, enum call_phase phase)
-{
-	call->phase = phase;
-	call->active_ms = call->loop->now_ms;
-	timer_rearm(call, deadline(call));
-}
-
-static void on_timer(void *ctx)
-{
-	static const char *const what[] = {
-		[PHASE_CONNECT] = "no connection",
-		[PHASE_SEND] = "the peer took no byte",
-		[PHASE_WAIT] = "no answer",
-		[PHASE_BODY] = "no byte came",
-	};
-	struct http_call *call = ctx;
-	uint64_t now_ms = call->loop->now_ms, acked, due_ms;
-	char span[DURATION_TEXT_MAX];
-
-	if (call->phase == PHASE_SEND && (acked = socket_acknowledged(call->fd)) != call->acked) {
-		call->acked = acked;
-		call->active_ms = now_ms;
-	}
-	due_ms = deadline(call);
-	if (due_ms > now_ms) {
-		timer_rearm(call, due_ms);
-		return;
-	}
-	/* An error's status is an answer, also when its body never comes. */
-	if (!call->header_done || call->response.status < 400)
-		(void)error_set(&call->fail,
-			ERR_TEMP,
-			"%s://%s: %s for %s",
-			call->url.scheme,
-			call->url.host,
-			what[call->phase],
-			format_duration(now_ms - call->active_ms, span));
-	call_finish(call, CURLE_OPERATION_TIMEDOUT);
-}
+#define DROP_MAX   (64 * 1024) /* bytes of an unwanted body read to keep the connection */
+#define REASON_MAX 200         /* characters of libcurl's words in a message */
 
 /* ---- start and stop ---- */
 
@@ -291,8 +63,7 @@ int exchange_start(struct http_call *call, struct error *err)
 	call->state = CALL_RUNNING;
 	TAILQ_INSERT_TAIL(&loop->calls, call, link);
 	call->host->stats.running++;
-	timer_init(&call->timer, loop, on_timer, call);
-	phase_enter(call, PHASE_CONNECT);
+	phase_begin(call);
 	added = curl_multi_add_handle(loop->multi, call->handle->easy);
 	loop->again = true;
 	if (added == CURLM_OK)
@@ -341,7 +112,7 @@ static int on_request(void *ctx, char *peer, char *here, int peer_port, int here
 	call->host->stats.requests++;
 	call->fd = socket_find(call->loop, here_port, peer_port);
 	reset_answer(call);
-	phase_enter(call, still_sending(call) ? PHASE_SEND : PHASE_WAIT);
+	phase_enter(call, call_is_sending(call) ? PHASE_SEND : PHASE_WAIT);
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -393,7 +164,7 @@ static size_t on_read(char *to, size_t size, size_t n, void *ctx)
 	call->sent += got;
 	call->host->stats.bytes_out += got;
 	call->active_ms = call->loop->now_ms;
-	if (!still_sending(call) && call->phase == PHASE_SEND)
+	if (!call_is_sending(call) && call->phase == PHASE_SEND)
 		phase_enter(call, PHASE_WAIT);
 	return got;
 }
@@ -483,7 +254,7 @@ static void describe(struct http_call *call)
 static bool drops_expect(struct http_call *call)
 {
 	call->unexpect = call->response.status == 417 && call->request.expect_continue &&
-			 still_sending(call) && exchange_rewind(call);
+			 call_is_sending(call) && exchange_rewind(call);
 	return call->unexpect;
 }
 
@@ -565,6 +336,15 @@ static size_t on_header_line(char *line, size_t size, size_t n, void *ctx)
 	else if (fields_add(fields, line, len, &call->fail) < 0)
 		return CURL_WRITEFUNC_ERROR;
 	return len;
+}
+
+void exchange_callbacks(CURL *easy)
+{
+	(void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header_line);
+	(void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
+	(void)curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+	(void)curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+	(void)curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
 }
 
 /* ---- the end ---- */

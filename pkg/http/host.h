@@ -25,35 +25,35 @@
 #define HTTP_STALL_MS            15000 /* no byte for so long in a body: the peer is gone */
 
 struct http_host_options {
-	bool plain;            /* this origin may be spoken to in plain HTTP; without it http:// is refused */
-	const char *ca;        /* PEM file of CAs, instead of the system's; or NULL */
-	const char *cert;      /* PEM client certificate, with key; or NULL */
+	bool plain; /* this origin may be spoken to in plain HTTP; without it http:// is refused */
+	const char *ca;   /* PEM file of CAs, instead of the system's; or NULL */
+	const char *cert; /* PEM client certificate, with key; or NULL */
 	const char *key;
-	unsigned connections;  /* 0: HTTP_CONNECTIONS_DEFAULT */
+	unsigned connections;       /* 0: HTTP_CONNECTIONS_DEFAULT */
 	double requests_per_second; /* 0: no limit */
-	const char *resolve_to; /* pin the address: "10.1.2.3"; or NULL */
-	bool no_proxy;         /* never through a proxy: private names */
-	uint64_t connect_ms;   /* 0: HTTP_CONNECT_MS */
+	const char
+		*resolve_to; /* pin the address: "10.1.2.3"; or NULL. A proxy resolves by itself */
+	bool no_proxy;       /* never through a proxy: private names */
+	uint64_t connect_ms; /* 0: HTTP_CONNECT_MS */
 	uint64_t first_byte_ms; /* 0: HTTP_FIRST_BYTE_MS */
-	uint64_t stall_ms;     /* 0: HTTP_STALL_MS */
+	uint64_t stall_ms;      /* 0: HTTP_STALL_MS */
 };
 
 /*
  * Configures the origin "host[:port]" for both schemes; strings are copied.
  * Fails with ERR_USAGE when host is none.  Call before the first request to it.
  */
-NODISCARD int http_host_set(struct http_loop *loop,
-	const char *host,
-	const struct http_host_options *options,
-	struct error *err);
+NODISCARD int http_host_set(struct http_loop *loop, const char *host,
+	const struct http_host_options *options, struct error *err);
 
-/* Nothing starts at this host (host[:port], by origin of `url`) before `sec` seconds have gone by; a later gate wins. */
+/* Nothing starts at this host (host[:port], by origin of `url`) before `sec` seconds have gone by;
+ * a later gate wins. */
 void http_host_gate(struct http_loop *loop, const struct url *url, uint32_t sec);
 
 struct http_host_stats {
-	uint64_t requests;   /* sent, redirect hops and retries included */
-	uint64_t bytes_in;   /* body bytes received */
-	uint64_t bytes_out;  /* body bytes sent */
+	uint64_t requests;  /* sent, redirect hops and retries included */
+	uint64_t bytes_in;  /* body bytes received */
+	uint64_t bytes_out; /* body bytes sent */
 	unsigned running, waiting;
 };
 struct http_host_stats http_host_stats(const struct http_loop *loop, const char *host);

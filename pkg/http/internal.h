@@ -5,7 +5,9 @@
  *	timer.c     a heap of deadlines
  *	host.c      origins, their settings and queues
  *	call.c      the life of a call: start, hops, end
- *	exchange.c  one hop on one easy handle: options and callbacks
+ *	handle.c    easy handles: the pool, and their options
+ *	exchange.c  one hop on one easy handle: start, callbacks, verdict
+ *	phase.c     how long an exchange may stay where it is
  *	socket.c    the sockets under libcurl, and answers that it did not get to read
  *	response.c  header fields of an answer
  *	redirect.c  where a 3xx leads, and whether we go there
@@ -127,8 +129,8 @@ void hosts_pump(struct http_loop *loop);
 struct handle *handle_get(struct host *h);
 void handle_put(struct handle *handle);
 void handle_free(struct handle *handle);
-/* Gives a new handle the options that all exchanges at its host share. */
-NODISCARD CURLcode handle_setup(struct handle *handle);
+/* Sets what is the exchange's own; nothing of an earlier one is left. */
+NODISCARD CURLcode handle_prepare(struct handle *handle, struct http_call *call);
 
 /* ---- calls ---- */
 
@@ -186,6 +188,15 @@ struct http_call {
 	struct curl_slist fields[]; /* their text follows in the same block */
 };
 
+bool call_has_upload(const struct http_call *call); /* by its method; the body may be empty */
+bool call_is_sending(const struct http_call *call); /* libcurl has not got all of the body */
+/* Starts the call's clock in PHASE_CONNECT; the timer ends a call that stays in a phase too long.
+ */
+void phase_begin(struct http_call *call);
+void phase_enter(struct http_call *call, enum call_phase phase);
+
+/* Makes a handle call this module, with its call as the context. */
+void exchange_callbacks(CURL *easy);
 /* Puts the call on the wire; on failure the call is the caller's to end. */
 NODISCARD int exchange_start(struct http_call *call, struct error *err);
 /* Takes the call off libcurl, its timer and the loop's lists. The handle stays with it. */

@@ -20,11 +20,20 @@ struct http_loop;
 struct http_timer;
 
 struct http_loop_options {
-	const char *user_agent;  /* "regmirror/0.1.0" */
+	const char *user_agent;   /* "regmirror/0.1.0" */
 	unsigned max_connections; /* kept open at most, all hosts together; 0: 64 */
-	uint64_t bandwidth;      /* bytes received a second, all transfers together; 0: no cap */
-	const char *proxy;       /* "": none; NULL: from the environment */
-	const char *no_proxy;    /* comma-separated, as in the environment; NULL: from it */
+	uint64_t bandwidth;       /* bytes received a second, all transfers together; 0: no cap */
+	/*
+	 * "": none; NULL: from the environment (https_proxy, HTTPS_PROXY, http_proxy), but never
+	 * for this machine itself (localhost, 127.0.0.0/8, ::1).
+	 */
+	const char *proxy;
+	/*
+	 * Comma-separated, as in the environment; NULL: from it (no_proxy, NO_PROXY). Entries: a
+	 * name, which stands for all below it too, with an optional ":port"; an address; a network
+	 * "10.0.0.0/8"; "*".
+	 */
+	const char *no_proxy;
 };
 
 /* Fails with ERR_IO when libcurl cannot start.  curl_global_init() is the loop's affair. */
@@ -44,7 +53,8 @@ NODISCARD int http_loop_run(
 /* Calls fn(ctx) from the loop soon, in order of posting.  Any thread. */
 void http_loop_post(struct http_loop *loop, void (*fn)(void *ctx), void *ctx);
 
-/* Calls fn(ctx) once, ms milliseconds from now.  The timer frees itself after; stop it before that with http_timer_stop(). */
+/* Calls fn(ctx) once, ms milliseconds from now.  The timer frees itself after; stop it before that
+ * with http_timer_stop(). */
 struct http_timer *http_timer_start(
 	struct http_loop *loop, uint64_t ms, void (*fn)(void *ctx), void *ctx) NODISCARD;
 /* *timer may be NULL; it is NULL after.  Must not be called after fn ran. */

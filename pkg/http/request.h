@@ -7,11 +7,18 @@
  *
  * Redirects (301, 302, 303, 307, 308) are followed by hand, for GET and HEAD
  * only, up to max_redirects: never from https to http, never to a plain origin that is not
- * configured as plain, never to another scheme; the Authorization header is dropped for good when scheme, host
- * or port change (promise 10).  Other statuses, also 4xx and 5xx, are answers: err is
+ * configured as plain, never to another scheme; the Authorization header is dropped for good when
+ * scheme, host or port change (promise 10).  Other statuses, also 4xx and 5xx, are answers: err is
  * NULL and the caller looks at status.  err is set for what is no answer: ERR_TEMP
- * (connection, time-out, stall, short body, TLS broken off), ERR_REMOTE (a broken protocol, a forbidden
- * redirect, a header or body over its ceiling, a certificate that does not verify), ERR_CANCELED (a callback said abort).
+ * (connection, time-out, stall, short body, TLS broken off), ERR_REMOTE (a broken protocol, a
+ * forbidden redirect, a header or body over its ceiling, a certificate that does not verify),
+ * ERR_CANCELED (a callback said abort), ERR_USAGE (a request that cannot be sent: a line break in a
+ * field, a reader that ends early, a CA, certificate or key file that cannot be read).  Messages
+ * begin with the origin of the hop that failed.
+ *
+ * A status of 400 and more is an answer however its body ends: one that is shorter than
+ * announced, stays away for 2 s, or is larger than body_max is cut, and an answer that comes before
+ * an upload was sent ends the upload (protocol.md 7.2).
  *
  * A request that failed on a reused connection before any answer byte is sent once
  * more on a fresh one, silently (sources.md 6.4), if its body can be sent again.
@@ -26,9 +33,10 @@
 #include "http/loop.h"
 #include "util/buf.h"
 
-#define HTTP_HEADERS_MAX   64          /* fields of one answer that are kept */
-#define HTTP_HEADER_BYTES  (64 * 1024) /* all header bytes of one answer; nginx and Go allow 8 to 1024 KiB */
-#define HTTP_REDIRECTS_MAX 10          /* protocol.md 3.5 */
+#define HTTP_HEADERS_MAX 64 /* fields of one answer that are kept */
+#define HTTP_HEADER_BYTES \
+	(64 * 1024)           /* all header bytes of one answer; nginx and Go allow 8 to 1024 KiB */
+#define HTTP_REDIRECTS_MAX 10 /* protocol.md 3.5 */
 
 enum http_method {
 	HTTP_GET,
@@ -47,19 +55,21 @@ enum http_io {
 };
 
 struct http_response {
-	int status;           /* of the last hop; 0 when there was no answer */
-	const char *url;      /* that answered last: after redirects */
-	struct buf body;      /* what a request without a write callback received */
-	uint64_t body_bytes;  /* received, in either case */
+	int status;             /* of the last hop; 0 when there was no answer */
+	const char *url;        /* that answered last: after redirects */
+	struct buf body;        /* what a request without a write callback received */
+	uint64_t body_bytes;    /* received, in either case */
 	int64_t content_length; /* -1: not told */
-	uint32_t retry_after; /* seconds, from Retry-After in either form; 0: none */
+	uint32_t retry_after;   /* seconds, from Retry-After in either form; 0: none */
 	unsigned redirects;
-	uint64_t ttfb_us;     /* from the start of the last hop to its first byte */
-	uint64_t total_us;
-	const void *headers;  /* for http_header() */
+	uint64_t ttfb_us;  /* from the start of the last hop to its first byte */
+	uint64_t total_us; /* from the start of the first hop, without the wait in the queue before
+			      it */
+	const void *headers; /* for http_header() */
 };
 
-/* A header of the last hop, by name without regard to case; NULL: not there.  The n-th of several: http_header_at(). */
+/* A header of the last hop, by name without regard to case; NULL: not there.  The n-th of several:
+ * http_header_at(). */
 const char *http_header(const struct http_response *r, const char *name);
 const char *http_header_at(const struct http_response *r, const char *name, unsigned n);
 
@@ -67,28 +77,34 @@ struct http_call;
 
 struct http_request {
 	enum http_method method;
-	const char *url;             /* absolute */
-	const char *const *headers;  /* "Name: value" */
+	const char *url;            /* absolute */
+	const char *const *headers; /* "Name: value" */
 	size_t n_headers;
-	const char *authorization;   /* value of that header, or NULL */
-	bool bulk;                   /* a blob: HTTP/1.1, large buffers, behind small requests in the queue */
-	unsigned max_redirects;      /* 0: a 3xx is an answer like any other */
+	const char *authorization; /* value of that header, or NULL */
+	bool bulk; /* a blob: HTTP/1.1, large buffers, behind small requests in the queue */
+	unsigned max_redirects; /* 0: a 3xx is an answer like any other */
 
 	/* Body to send: memory, or a reader of exactly body_size bytes; neither: empty. */
 	const void *body;
 	uint64_t body_size;
 	enum http_io (*read)(void *ctx, char *to, size_t room, size_t *ret_n);
-	/* Asks the reader to start over at byte 0 (a fresh connection); false: it cannot. NULL: cannot. */
+	/* Asks the reader to start over at byte 0 (a fresh connection); false: it cannot. NULL:
+	 * cannot. */
 	bool (*rewind)(void *ctx);
 	bool expect_continue; /* wait for "100 Continue" up to 1 s before a body is sent */
 
-	/* Body received: into response.body up to body_max (then ERR_REMOTE), or to write. */
+	/*
+	 * Body received: into response.body up to body_max (then ERR_REMOTE), or to write.
+	 * body_max 0 without write: what comes is dropped, up to 64 KiB.
+	 */
 	size_t body_max;
-	/* Called once, when the header of the final hop is there, before write.  May be NULL. False: abort. */
+	/* Called once, when the header of the final hop is there, before write.  May be NULL.
+	 * False: abort. */
 	bool (*on_header)(void *ctx, const struct http_response *r);
 	enum http_io (*write)(void *ctx, const char *data, size_t n);
 
-	/* Called once at the end unless cancelled; r->body may be taken with buf_steal(). err is NULL when there was an answer. */
+	/* Called once at the end unless cancelled; r->body may be taken with buf_steal(). err is
+	 * NULL when there was an answer. */
 	void (*done)(void *ctx, struct http_response *r, struct error *err);
 	void *ctx;
 };

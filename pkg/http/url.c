@@ -45,13 +45,18 @@ static bool has_user_or_zone(CURLU *h)
 	return user || password || zone;
 }
 
-/* A copy in lower case, or NULL when a byte is no host's: not ASCII, or not printable. */
+/*
+ * A copy in lower case, or NULL when a byte belongs in no host: libcurl lets many pass, and
+ * what it decodes ("%41") or a proxy understands differently must not decide who gets credentials.
+ */
 static char *lower_host(const char *host)
 {
+	const char *allowed = *host == '[' ? "[]:." : "-._";
 	AUTO_FREE char *low = xstrdup(host);
 
 	for (char *p = low; *p; p++) {
-		if (!isgraph((unsigned char)*p) || strchr("/?#@\\", *p))
+		if (!isascii((unsigned char)*p) ||
+			(!isalnum((unsigned char)*p) && !strchr(allowed, *p)))
 			return NULL;
 		*p = (char)tolower((unsigned char)*p);
 	}

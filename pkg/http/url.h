@@ -10,7 +10,8 @@
 
 #include "util/error.h"
 
-#define URL_MAX (16 * 1024) /* bytes: presigned object-store URLs reach 2 KiB; a peer chose this text */
+#define URL_MAX \
+	(16 * 1024) /* bytes: presigned object-store URLs reach 2 KiB; a peer chose this text */
 
 struct url {
 	char *scheme; /* "http" or "https" */
@@ -23,7 +24,8 @@ struct url {
 #define URL_INIT ((struct url){.scheme = NULL})
 
 void url_clear(struct url *u);
-/* Fails with ERR_REMOTE: malformed, too long, user information, a scheme that is not http or https. */
+/* Fails with ERR_REMOTE: malformed, too long, user information, a scheme that is not http or https.
+ */
 NODISCARD int url_parse(const char *text, struct url *ret, struct error *err);
 /*
  * What `reference` (absolute, or relative by RFC 3986 5) means, seen from base.
@@ -33,7 +35,9 @@ NODISCARD int url_resolve(
 	const struct url *base, const char *reference, struct url *ret, struct error *err);
 /* Same scheme, host and port: only then do credentials stay (promise 10). */
 bool url_same_origin(const struct url *a, const struct url *b);
-/* text with `name=value` added to the query, value percent-encoded; existing parts untouched. Caller frees. */
+/* text with `name=value` added to the query, value percent-encoded; existing parts untouched.
+ * Caller frees. */
 char *url_add_query(const char *text, const char *name, const char *value) NODISCARD;
-/* For messages: scheme, host and path; the query, which may hold signatures, is "?...". Caller frees. */
+/* For messages: scheme, host and path; the query, which may hold signatures, is "?...". Caller
+ * frees. */
 char *url_redact(const char *text) NODISCARD;

@@ -62,6 +62,8 @@ static void what_is_no_safe_http_url_is_refused(void **state)
 		"https://h:x/",
 		"https://h\r\n/",
 		"https://h/a\r\nX: y",
+		"https://h%41.example/",
+		"https://a,b/",
 		"https://h\x7f/",
 		"https://h\xc3\xa9/",
 		"https://[fe80::1%25eth0]/",
