@@ -103,8 +103,9 @@ static int add_plain_hosts(struct config *config, struct error *err)
 		if (!host_is_valid(host))
 			return error_set(
 				err, ERR_USAGE, "--plain: '%.80s' is no host[:port]", host);
-		config->registries = xrealloc(
-			config->registries, config->n_registries + 1, sizeof(*config->registries));
+		config->registries = xrealloc(config->registries,
+			config->n_registries + 1,
+			sizeof(struct config_registry));
 		config->registries[config->n_registries++] =
 			(struct config_registry){.host = xstrdup(host), .tls = false};
 	}
@@ -238,7 +239,16 @@ static int copy(struct program *program, struct copying *c, struct error *err)
 	if (rc < 0)
 		return exit_code_of(err);
 	stop_on_signals();
-	return runner_run(program, setup, config, &c->rule, 1, &options, err);
+	return runner_run(
+		&(struct runner_job){
+			.program = program,
+			.setup = setup,
+			.config = config,
+			.rules = &c->rule,
+			.n_rules = 1,
+			.options = &options,
+		},
+		err);
 }
 
 int cmd_copy(struct program *program, int argc, char **argv, struct error *err)

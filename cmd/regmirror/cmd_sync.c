@@ -27,19 +27,22 @@ static int run_rules(struct program *program, char **names, int n_names,
 {
 	AUTO(config_freep) struct config *config = NULL;
 	AUTO(setup_freep) struct setup *setup = NULL;
-	struct sync_rule *rules;
-	size_t n_rules;
+	struct runner_job job = {.program = program, .options = options};
+	struct sync_rule *rules = NULL;
 	int rc = program_config(program, &config, err);
 
 	if (rc == 0)
 		rc = setup_new(
 			config, "sync", options->plan_only ? SETUP_READ_ONLY : 0, &setup, err);
 	if (rc == 0)
-		rc = setup_rules(setup, names, n_names, &rules, &n_rules, err);
+		rc = setup_rules(setup, names, n_names, &rules, &job.n_rules, err);
 	if (rc < 0)
 		return exit_code_of(err);
 	stop_on_signals();
-	return runner_run(program, setup, config, rules, n_rules, options, err);
+	job.setup = setup;
+	job.config = config;
+	job.rules = rules;
+	return runner_run(&job, err);
 }
 
 int cmd_sync(struct program *program, int argc, char **argv, struct error *err)

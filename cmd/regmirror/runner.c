@@ -103,6 +103,14 @@ static const struct column columns[] = {
 	{"reason", "reason", CELL_TEXT},
 };
 
+/* The last columns are of a plan; a run's errors are in its log, and in JSON. */
+#define PLAN_COLUMNS 2
+
+static bool has_plan_columns(const struct runner_options *options)
+{
+	return options->plan_only || options->json;
+}
+
 static void add_row(void *ctx, const struct sync_image *image)
 {
 	struct runner *r = ctx;
@@ -120,6 +128,8 @@ static void add_row(void *ctx, const struct sync_image *image)
 	table_digest(r->table, image->has_digest ? &image->digest : NULL);
 	table_number(r->table, image->blobs);
 	table_number(r->table, image->bytes);
+	if (!has_plan_columns(r->options))
+		return;
 	table_number(r->table, image->requests);
 	table_text(r->table,
 		image->err                      ? error_text(image->err)
@@ -132,7 +142,9 @@ static void add_row(void *ctx, const struct sync_image *image)
 
 static int print_result(struct runner *r, const struct sync_result *result, struct error *err)
 {
-	AUTO(table_freep) struct table *table = table_new(columns, ARRAY_SIZE(columns));
+	AUTO(table_freep)
+	struct table *table = table_new(
+		columns, ARRAY_SIZE(columns) - (has_plan_columns(r->options) ? 0 : PLAN_COLUMNS));
 	AUTO(buf_clear) struct buf json = BUF_INIT(TABLE_JSON_MAX);
 	int rc;
 
@@ -164,7 +176,7 @@ static void summary(const struct run_outcome *outcome)
 	char size[SIZE_TEXT_MAX], time[DURATION_TEXT_MAX];
 
 	log_info(
-		"%u images: %u copied, %u complete before, %u failed; %s fetched, %llu blobs sent, "
+		"images: %u, of these %u copied, %u complete before, %u failed; %s fetched, %llu blobs sent, "
 		"%llu mounted, in %s",
 		result->images,
 		result->published,
@@ -177,20 +189,20 @@ static void summary(const struct run_outcome *outcome)
 }
 
 /* Reports, rows for status: their failure is told, but does not undo the run. */
-static int keep(struct setup *setup, const struct runner_options *options,
-	const struct run_outcome *outcome, const struct sync_rule *rules, size_t n_rules)
+static int keep(const struct runner_job *job, const struct run_outcome *outcome)
 {
+	const struct runner_options *options = job->options;
 	AUTO(buf_clear) struct buf json = BUF_INIT(TABLE_JSON_MAX);
 	AUTO(error_clear) struct error err = ERROR_INIT;
-	struct setup_parts parts = setup_parts(setup);
-	int rc = report_json(setup, outcome, &json, &err);
+	struct setup_parts parts = setup_parts(job->setup);
+	int rc = report_json(job->setup, outcome, &json, &err);
 
 	if (rc == 0 && options->report)
 		rc = report_write(options->report, &json, &err);
 	if (rc == 0 && options->keep_report)
 		rc = report_keep(parts.state_dirfd, outcome, &json, &err);
 	if (rc == 0 && parts.state && !options->plan_only)
-		rc = report_remember(setup, outcome, rules, n_rules, &err);
+		rc = report_remember(job->setup, outcome, job->rules, job->n_rules, &err);
 	if (rc < 0)
 		log_error("%s", error_text(&err));
 	return rc;
@@ -215,42 +227,49 @@ static struct transfer_engine *engine_of(
 	return transfer_engine_new(&options);
 }
 
-int runner_run(const struct program *program, struct setup *setup, const struct config *config,
-	const struct sync_rule *rules, size_t n_rules, const struct runner_options *options,
-	struct error *err)
+static int sync_job(const struct runner_job *job, struct runner *r, struct transfer_engine *engine,
+	struct sync_result *ret, struct error *err)
 {
-	struct runner r = {.options = options};
-	AUTO(transfer_engine_freep) struct transfer_engine *engine = engine_of(setup, config, &r);
-	AUTO(sync_result_clear) struct sync_result result = SYNC_RESULT_INIT;
-	struct setup_parts parts = setup_parts(setup);
-	struct run_outcome outcome = {.result = &result, .started_at = clock_wall_sec()};
-	uint64_t started_ms = clock_mono_ms();
+	struct setup_parts parts = setup_parts(job->setup);
 	struct sync_options sync = {
 		.loop = parts.loop,
 		.engine = engine,
 		.state = parts.state,
 		.scratch_dirfd = parts.scratch_dirfd,
-		.plan_only = options->plan_only,
-		.recheck_all = options->recheck,
-		.recheck_ms = config->recheck_ms,
-		.deadline_ms = config->deadline_ms,
+		.plan_only = job->options->plan_only,
+		.recheck_all = job->options->recheck,
+		.recheck_ms = job->config->recheck_ms,
+		.deadline_ms = job->config->deadline_ms,
 		.stop = &stop_requested,
 		.event = on_event,
-		.ctx = &r,
+		.ctx = r,
 	};
 	int rc;
 
-	if (!program->quiet)
-		r.progress = progress_start(parts.loop, engine);
-	rc = sync_run(&sync, rules, n_rules, &result, err);
-	progress_stop(r.progress);
+	if (!job->program->quiet)
+		r->progress = progress_start(parts.loop, engine);
+	rc = sync_run(&sync, job->rules, job->n_rules, ret, err);
+	progress_stop(r->progress);
+	return rc;
+}
+
+int runner_run(const struct runner_job *job, struct error *err)
+{
+	struct runner r = {.options = job->options};
+	AUTO(transfer_engine_freep)
+	struct transfer_engine *engine = engine_of(job->setup, job->config, &r);
+	AUTO(sync_result_clear) struct sync_result result = SYNC_RESULT_INIT;
+	struct run_outcome outcome = {.result = &result, .started_at = clock_wall_sec()};
+	uint64_t started_ms = clock_mono_ms();
+	int rc = sync_job(job, &r, engine, &result, err);
+
 	outcome.ended_at = clock_wall_sec();
 	outcome.elapsed_ms = clock_mono_ms() - started_ms;
 	if (print_result(&r, &result, err) < 0 && rc == 0)
 		rc = -(int)err->code;
 	summary(&outcome);
 	outcome.failure = rc < 0 ? err : NULL;
-	if (keep(setup, options, &outcome, rules, n_rules) < 0 && rc == 0)
+	if (keep(job, &outcome) < 0 && rc == 0)
 		return EXIT_FAILED;
 	return rc < 0 ? exit_code_of(err) : exit_of(&result);
 }

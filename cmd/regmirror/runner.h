@@ -18,7 +18,15 @@ struct runner_options {
 	bool keep_report;   /* in <state>/runs */
 };
 
+/* All borrowed. */
+struct runner_job {
+	const struct program *program;
+	struct setup *setup;
+	const struct config *config;
+	const struct sync_rule *rules;
+	size_t n_rules;
+	const struct runner_options *options;
+};
+
 /* Returns the exit code; err is filled when the run as a whole failed. */
-int runner_run(const struct program *program, struct setup *setup, const struct config *config,
-	const struct sync_rule *rules, size_t n_rules, const struct runner_options *options,
-	struct error *err);
+int runner_run(const struct runner_job *job, struct error *err);

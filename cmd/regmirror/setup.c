@@ -2,6 +2,7 @@
 #include "setup.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 
 #include "setup_internal.h"
 #include "transfer/spool.h"
@@ -12,7 +13,8 @@
 
 #define WORKERS       4                  /* fsync waits, it does not compute: more than the cores */
 #define WORKERS_QUEUE 1024               /* finished blobs that wait for their fsync */
-#define SPOOL_MAX_AGE (7 * 24 * 3600ULL) /* seconds: what nobody resumed for a week goes */
+#define SPOOL_MAX_AGE (7ULL * 24 * 3600) /* seconds: what nobody resumed for a week goes */
+#define REMOVE_FDS    8                  /* directories that nftw() holds open */
 
 static const char *proxy_of(const struct config *config)
 {
@@ -117,6 +119,19 @@ static void close_fd(int fd)
 		(void)close(fd);
 }
 
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
+}
+
+static void remove_temporary(struct setup *s)
+{
+	if (s->temporary && nftw(s->temporary, remove_entry, REMOVE_FDS, FTW_DEPTH | FTW_PHYS) < 0)
+		log_warn("'%s' could not be removed: %s", s->temporary, strerror(errno));
+	free(s->temporary);
+}
+
 void setup_free(struct setup *s)
 {
 	if (!s)
@@ -126,6 +141,7 @@ void setup_free(struct setup *s)
 	map_free(s->registries);
 	http_loop_free(s->loop);
 	store_close(s->store);
+	remove_temporary(s);
 	state_close(s->state);
 	credentials_free(s->credentials);
 	free(s->no_proxy);
@@ -137,11 +153,29 @@ void setup_free(struct setup *s)
 	free(s);
 }
 
+/* Nothing may be made in the state directory: a store that is not there is an empty one elsewhere.
+ */
+static int open_empty_store(struct setup *s, struct error *err)
+{
+	const char *tmp = getenv("TMPDIR");
+	AUTO_FREE char *path = xasprintf("%s/regmirror-plan.XXXXXX", tmp && *tmp ? tmp : "/tmp");
+
+	if (!mkdtemp(path))
+		return error_errno(err, "make a temporary directory '%s'", path);
+	s->temporary = steal(&path);
+	return store_open(s->temporary, &s->store, err);
+}
+
 int setup_store(struct setup *s, struct store **ret, struct error *err)
 {
 	AUTO_FREE char *path = xasprintf("%s/store", s->config->state);
-	int rc = s->store ? 0 : store_open(path, &s->store, err);
+	AUTO_FREE char *format = xasprintf("%s/format", path);
+	int rc = 0;
 
+	if (!s->store && s->read_only && access(format, F_OK) < 0)
+		rc = open_empty_store(s, err);
+	else if (!s->store)
+		rc = store_open(path, &s->store, err);
 	if (rc < 0)
 		return error_wrap(err, rc, "store");
 	*ret = s->store;

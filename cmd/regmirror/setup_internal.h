@@ -9,6 +9,7 @@ struct setup {
 	bool read_only, own_scratch;
 	int state_fd, lock_fd, spool_fd, scratch_fd;
 	char *no_proxy;
+	char *temporary; /* directory of a plan's empty store; or NULL */
 	struct http_loop *loop;
 	struct workers *workers;
 	struct state *state;

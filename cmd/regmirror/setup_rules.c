@@ -96,27 +96,30 @@ int setup_registry(struct setup *s, const char *name, struct registry **ret, str
 	return 0;
 }
 
-int setup_is_private(struct setup *s, const char *name, bool *ret, struct error *err)
+static int compile_private(struct setup *s, struct error *err)
 {
-	bool match = false;
-
-	if (!s->private_patterns && s->config->n_private > 0) {
-		s->private_patterns = xcalloc(s->config->n_private, sizeof(*s->private_patterns));
-		for (size_t i = 0; i < s->config->n_private; i++) {
-			int rc = pattern_glob(
-				s->config->private_names[i], &s->private_patterns[i], err);
-
-			if (rc < 0)
-				return rc;
-			s->n_private++;
-		}
-	}
-	for (size_t i = 0; i < s->n_private && !match; i++) {
-		int rc = pattern_match(s->private_patterns[i], name, &match, err);
+	if (s->private_patterns || s->config->n_private == 0)
+		return 0;
+	s->private_patterns = xcalloc(s->config->n_private, sizeof(struct pattern *));
+	for (size_t i = 0; i < s->config->n_private; i++) {
+		int rc = pattern_glob(s->config->private_names[i], &s->private_patterns[i], err);
 
 		if (rc < 0)
 			return rc;
+		s->n_private++;
 	}
+	return 0;
+}
+
+int setup_is_private(struct setup *s, const char *name, bool *ret, struct error *err)
+{
+	bool match = false;
+	int rc = compile_private(s, err);
+
+	for (size_t i = 0; rc == 0 && i < s->n_private && !match; i++)
+		rc = pattern_match(s->private_patterns[i], name, &match, err);
+	if (rc < 0)
+		return rc;
 	*ret = match;
 	return 0;
 }
@@ -161,12 +164,18 @@ static int upstream_sources(struct setup *s, const struct config_upstream *upstr
 			return 0;
 		}
 	}
-	for (size_t i = 0; i < upstream->n_mirrors; i++)
+	for (size_t i = 0; i < upstream->n_mirrors; i++) {
+		if (upstream->mirrors[i].resolve)
+			log_warn("upstream %s: this version asks the authority alone for tags: "
+				 "`resolve: true` of %s has no effect",
+				upstream->name,
+				upstream->mirrors[i].host);
 		sources[i] = (struct setup_source){
 			.host = upstream->mirrors[i].host,
 			.resolve = upstream->mirrors[i].resolve,
 			.flat = upstream->mirrors[i].flat,
 		};
+	}
 	sources[upstream->n_mirrors] = (struct setup_source){
 		.host = upstream->authority,
 		.authority = true,
