@@ -1,5 +1,10 @@
 /*
  * auth.c - challenges answered by Basic or by tokens, and token requests shared by their waiters.
+ *
+ * Three things are kept apart: who we are (the credentials, for ever), how the registry
+ * wants to hear it (the mode and the realm, until another challenge comes), and what it gave
+ * us for that (tokens, until they expire or are refused).  A request asks auth_header() for
+ * its Authorization; when a token is missing it waits in a struct fetch until that is there.
  */
 #include "registry/auth.h"
 
@@ -56,11 +61,13 @@ struct auth {
 	uint64_t requests;
 };
 
+/* Without these a token is anonymous, and may be asked of more realms. */
 static bool has_credentials(const struct auth *a)
 {
 	return a->basic || a->identity_token;
 }
 
+/* The Authorization that RFC 7617 makes of a user name and a password. */
 static char *basic_value(const char *username, const char *password)
 {
 	AUTO_FREE char *pair = xasprintf("%s:%s", username, password ? password : "");
@@ -69,6 +76,7 @@ static char *basic_value(const char *username, const char *password)
 	return xasprintf("Basic %s", text);
 }
 
+/* An identity token goes before a password, as it does in docker; both forms of it are known. */
 static void take_identity(struct auth *a, const struct auth_identity *id)
 {
 	const char *user = id->username;
@@ -100,6 +108,10 @@ struct auth *auth_new(
 	return a;
 }
 
+/*
+ * Ends a token request.  Those who still wait are not told: they are gone themselves, or on
+ * their way out with the registry.
+ */
 static void fetch_free(struct fetch *f)
 {
 	if (f->gone)
@@ -213,6 +225,7 @@ uint64_t auth_requests(const struct auth *a)
 
 /* ---- challenges ---- */
 
+/* Basic has one answer: where that was refused there is no other to try. */
 static int take_basic(struct auth *a, uint64_t token, struct error *err)
 {
 	if (!a->basic)
@@ -243,6 +256,7 @@ static int resolve_realm(struct auth *a, const struct http_response *r, const ch
 	return token_realm_check(&a->origin, ret, has_credentials(a), err);
 }
 
+/* Realm and service may differ from those of the last challenge: the newest ones count. */
 static int take_bearer(
 	struct auth *a, const struct challenge *c, const struct http_response *r, struct error *err)
 {
@@ -309,8 +323,10 @@ int auth_challenged(struct auth *a, const struct http_response *r, uint64_t toke
 
 /* ---- token requests ---- */
 
-/* Calls all who wait, each with an error of its own; the fetch, or all of auth, may be gone after
- * any of them. */
+/*
+ * Calls all who wait, each with an error of its own; the fetch, or all of auth, may be gone after
+ * any of them.
+ */
 static void tell_waiters(struct fetch *f, const struct error *err)
 {
 	bool gone = false;
@@ -333,13 +349,15 @@ static void tell_waiters(struct fetch *f, const struct error *err)
 	fetch_free(f);
 }
 
-/* Leaves the list of running fetches, so that a waiter that starts over gets a new one. */
-static void answer_bad(struct fetch *f, const struct http_response *r, struct error *err)
+/*
+ * A token server that says no means us, so every 4xx is ERR_AUTH; its status does not go into
+ * err->http, where it would look like an answer of the registry.
+ */
+static void answer_bad(const struct http_response *r, struct error *err)
 {
 	AUTO_FREE char *words = answer_words(r->body.data, r->body.len);
 	const enum errc class = answer_class(r->status) == ERR_TEMP ? ERR_TEMP : ERR_AUTH;
 
-	(void)f;
 	(void)error_set(err,
 		class,
 		"%d %s%s%s",
@@ -350,6 +368,7 @@ static void answer_bad(struct fetch *f, const struct http_response *r, struct er
 	err->retry_sec = (int)(r->retry_after > INT32_MAX ? INT32_MAX : r->retry_after);
 }
 
+/* The life of a token counts from now: the clocks of servers are not to be trusted. */
 static int take_token(struct fetch *f, const struct http_response *r, struct error *err)
 {
 	AUTO_FREE char *text = NULL;
@@ -373,7 +392,7 @@ static void on_answer(void *ctx, struct http_response *r, struct error *err)
 		error_copy(&bad, err);
 		rc = -(int)err->code;
 	} else if (r->status != ANSWER_OK) {
-		answer_bad(f, r, &bad);
+		answer_bad(r, &bad);
 		rc = -(int)bad.code;
 	} else {
 		rc = take_token(f, r, &bad);
@@ -385,6 +404,7 @@ static void on_answer(void *ctx, struct http_response *r, struct error *err)
 	tell_waiters(f, rc < 0 ? &bad : NULL);
 }
 
+/* POST with a refresh token, else GET with Basic or without anything (protocol.md 3.3). */
 static void send_fetch(struct fetch *f, const struct auth *a)
 {
 	static const char *const get_headers[] = {"Accept: application/json"};

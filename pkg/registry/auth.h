@@ -41,8 +41,10 @@ DEFINE_CLEANUP(struct auth *, auth_free);
 bool auth_header(
 	struct auth *a, const struct scope_set *scopes, char **ret_value, uint64_t *ret_token);
 
-/* Gets that token; done is called once with err NULL or the reason, unless auth_cancel() came
- * first. */
+/*
+ * Gets that token; done is called once with err NULL or the reason, unless auth_cancel() came
+ * first.
+ */
 struct auth_wait *auth_fetch(struct auth *a, const struct scope_set *scopes,
 	void (*done)(void *ctx, struct error *err), void *ctx) NODISCARD;
 void auth_cancel(struct auth_wait **wait); /* *wait may be NULL; it is NULL after */

@@ -14,8 +14,8 @@
 struct auth;
 struct registry;
 
-#define BACKENDS_MAX \
-	32 /* origins remembered for a registry; registry.k8s.io has about 20 regions */
+/* origins remembered for a registry; registry.k8s.io has about 20 regions */
+#define BACKENDS_MAX 32
 
 /* Whether another origin than the registry's answered, after a redirect. */
 bool backend_answered(const struct registry *r, const struct http_response *response);

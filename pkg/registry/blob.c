@@ -1,5 +1,10 @@
 /*
  * blob.c - blobs, down: whether they are there, and their bytes or a range of them.
+ *
+ * What arrives is counted against what was asked for before the callee sees it: a range
+ * that is another one, a length that is not the declared one, or a byte too many ends the
+ * transfer before it can do harm.  The digest is the callee's, who may have the beginning of
+ * the blob from another source.
  */
 #include "registry/answer.h"
 #include "registry/content_range.h"
@@ -14,6 +19,7 @@ struct head_op {
 	uint64_t expect_size; /* bytes; 0: not known */
 };
 
+/* A blob is asked for by digest, so no header is needed to name it; one that differs is trouble. */
 static int check_head(const struct head_op *op, struct registry_reply *reply, struct error *err)
 {
 	int rc = digest_agrees(reply, &op->expect, err);
@@ -159,6 +165,7 @@ static int check_partial(const struct blob_op *op, const struct http_response *r
 	return 0;
 }
 
+/* A 200 holds the whole, also when a range was asked for: the beginning is skipped then. */
 static int check_whole(struct blob_op *op, const struct http_response *r, struct error *err)
 {
 	if (r->content_length >= 0 && (uint64_t)r->content_length != op->get.size)
@@ -217,6 +224,7 @@ static enum http_io on_write(void *ctx, const char *data, size_t n)
 	return op->complete && op->end < op->get.size && rest > take ? HTTP_IO_ABORT : HTTP_IO_OK;
 }
 
+/* The figures of a transfer, also of one that failed; the origin's text is the caller's to free. */
 static void fill_stats(
 	struct blob_op *op, const struct registry_exchange *x, struct url *url, char **origin)
 {
@@ -231,6 +239,7 @@ static void fill_stats(
 	}
 }
 
+/* Our own reason to end goes before the one that the transport then gives. */
 static void on_done(void *ctx, struct registry_exchange *x, struct error *err)
 {
 	AUTO(error_clear) struct error failure = ERROR_INIT;

@@ -37,7 +37,8 @@ uint64_t budget_wait_ms(const struct error *err, unsigned attempt)
 	const uint64_t base = err->http == ANSWER_TOO_MANY_REQUESTS ? THROTTLED_MS : BACKOFF_MS;
 	const uint64_t told = err->retry_sec > 0 ? (uint64_t)err->retry_sec * 1000 : 0;
 
-	/* With a Retry-After the peer's time is the base, and jitter spreads those who wait for it.
+	/*
+	 * With a Retry-After the peer's time is the base, and jitter spreads those who wait for it.
 	 */
 	return told + backoff_ms(told ? BACKOFF_MS : base, BACKOFF_CAP_MS, attempt);
 }

@@ -12,9 +12,8 @@
 #include "util/error.h"
 
 #define BUDGET_TOKENS 100
-#define BUDGET_RETRY_AFTER_MAX_SEC                                     \
-	(15 * 60) /* a registry that wants longer is left for this run \
-		   */
+/* a registry that wants longer is left for this run */
+#define BUDGET_RETRY_AFTER_MAX_SEC (15 * 60)
 
 struct registry;
 

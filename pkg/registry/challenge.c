@@ -1,5 +1,9 @@
 /*
  * challenge.c - challenges, split by the same commas that split their parameters.
+ *
+ * A name followed by "=" is a parameter of the challenge before it; any other name begins
+ * a challenge.  A token68 (Negotiate has one) looks like a name with its value cut off,
+ * and is known by what follows it.
  */
 #include "registry/challenge.h"
 
@@ -38,7 +42,8 @@ static size_t token_len(const char *s)
 	return n;
 }
 
-/* Characters of a token68 that stands alone up to a comma or the end; 0 when it is something else.
+/*
+ * Characters of a token68 that stands alone up to a comma or the end; 0 when it is something else.
  */
 static size_t token68_len(const char *s)
 {
@@ -53,8 +58,9 @@ static size_t token68_len(const char *s)
 	return s[end] == ',' || s[end] == '\0' ? n : 0;
 }
 
-/* A value, quoted or bare, as text of its own; *s moves behind it.  NULL: a quote that does not
- * end. */
+/*
+ * A value, quoted or bare, as text of its own; *s moves behind it. NULL: a quote that does not end.
+ */
 static char *read_value(const char **s)
 {
 	const char *p = *s;

@@ -1,5 +1,10 @@
 /*
  * client.c - a registry: its address, its learnt ways, and the life of calls to it.
+ *
+ * The operations themselves are in manifest.c, blob.c, tags.c, referrers.c and upload*.c; each
+ * is a small state machine over one exchange at a time.  Here is what they share: the list of
+ * running calls, their one end, names turned into URLs and scopes, and the reading of
+ * headers that mean the same everywhere.
  */
 #include "registry/client.h"
 
@@ -13,6 +18,7 @@
 #include "util/map.h"
 #include "util/mem.h"
 
+/* For the map of backends. */
 static void free_auth(void *auth)
 {
 	auth_free(auth);
@@ -114,6 +120,7 @@ void registry_call_exchange(
 	call->x = registry_exchange_start(call->registry, request);
 }
 
+/* What was wrong with the caller's words comes from the loop, as every other failure does. */
 static void on_failure(void *ctx)
 {
 	struct registry_call *call = ctx;
@@ -149,6 +156,7 @@ void registry_call_free(struct registry_call *call)
 	free(call);
 }
 
+/* The call is out of the list before the callback runs, which may free the registry. */
 void registry_call_finish(
 	struct registry_call *call, struct registry_reply *reply, struct error *err)
 {
@@ -227,6 +235,7 @@ void absence_by_quirk(
 	err->code = ERR_NOTFOUND;
 }
 
+/* The type alone, in the case it came in; one that is too long says nothing. */
 static void read_media_type(char *to, const char *value)
 {
 	size_t n = value ? strcspn(value, ";") : 0;
@@ -245,8 +254,10 @@ void reply_from_header(struct registry_reply *reply, const struct registry_excha
 	const struct http_response *response = registry_exchange_response(x);
 	const char *digest = registry_exchange_header(x, "Docker-Content-Digest");
 
-	/* A digest that does not parse is of an algorithm that we cannot check: as if it were not
-	 * there. */
+	/*
+	 * A digest that does not parse is of an algorithm that we cannot check: as if it were
+	 * not there.
+	 */
 	reply->has_digest = digest && digest_parse(digest, &reply->digest, NULL) == 0;
 	reply->has_size = response && response->content_length >= 0;
 	reply->size = reply->has_size ? (uint64_t)response->content_length : 0;
@@ -287,8 +298,10 @@ bool registry_error_is(const struct error *err, const char *code)
 	const size_t len = strlen(code);
 	const char *s = err && err->msg ? err->msg : "";
 
-	/* Codes stand behind the status (": CODE") or behind another entry ("; CODE"): see
-	 * answer_words(). */
+	/*
+	 * Codes stand behind the status (": CODE") or behind another entry ("; CODE"): see
+	 * answer_words().
+	 */
 	for (; *s; s++) {
 		if ((s[0] != ':' && s[0] != ';') || s[1] != ' ')
 			continue;

@@ -48,7 +48,10 @@ struct registry_options {
 	const char *registry_token; /* used as Bearer token as it is; or NULL */
 };
 
-/* The loop is borrowed and must live longer.  Fails with ERR_USAGE for a host that is none. */
+/*
+ * The loop is borrowed and must live longer; how the host is spoken to otherwise (CA, limits, plain
+ * HTTP allowed) is http_host_set()'s affair.  Fails with ERR_USAGE for a host that is none.
+ */
 NODISCARD int registry_new(struct http_loop *loop, const struct registry_options *options,
 	struct registry **ret, struct error *err);
 void registry_free(struct registry *r); /* cancels its calls; NULL is fine */
@@ -71,6 +74,7 @@ struct registry_reply {
 	const char *warning; /* the peer's Warning header (distribution-spec, 299), or NULL */
 };
 
+/* reply is never NULL; it is empty with most errors, and what it points to ends with the call. */
 typedef void registry_reply_fn(void *ctx, struct registry_reply *reply, struct error *err);
 
 struct registry_get {
@@ -83,40 +87,51 @@ struct registry_get {
 	void *ctx;
 };
 
-/* HEAD; when the host cannot (405, 403 after auth, no digest header), a GET whose body is hashed
- * and dropped. */
+/*
+ * HEAD; when the host cannot (405, 403 after auth, no digest header), a GET whose body is hashed
+ * and dropped.
+ */
 struct registry_call *registry_manifest_head(struct registry *r, const struct registry_get *get);
-/* GET, at most MANIFEST_MAX bytes; by digest the body is verified, by tag it is hashed and compared
- * with the header. */
+/*
+ * GET, at most MANIFEST_MAX bytes; by digest the body is verified, by tag it is hashed and compared
+ * with the header.
+ */
 struct registry_call *registry_manifest_get(struct registry *r, const struct registry_get *get);
-/* HEAD of a blob: found, ERR_NOTFOUND, or a failure. expect is the digest; a different size is
- * ERR_CORRUPT. */
+/*
+ * HEAD of a blob: found, ERR_NOTFOUND, or a failure. expect is the digest; a different size is
+ * ERR_CORRUPT.
+ */
 struct registry_call *registry_blob_head(struct registry *r, const struct registry_get *get);
 /* GET /v2/: whether the API is there and lets us in. */
 struct registry_call *registry_ping(struct registry *r, const struct registry_get *get);
 
-#define REGISTRY_TAGS_BODY_MAX                                                                    \
-	(16u * 1024 * 1024) /* bytes of one page; Artifact Registry sends all tags, with details, \
-			       in one */
-#define REGISTRY_TAGS_MAX  1000000u /* tags of one repository */
-#define REGISTRY_PAGES_MAX 10000u   /* pages of one listing */
+/* bytes of one page; Artifact Registry sends all tags, with details, in one */
+#define REGISTRY_TAGS_BODY_MAX (16u * 1024 * 1024)
+#define REGISTRY_TAGS_MAX      1000000u /* tags of one repository */
+#define REGISTRY_PAGES_MAX     10000u   /* pages of one listing */
 
 struct registry_list {
 	const char *repository;
 	const struct digest *subject; /* referrers of this; NULL: tags */
 	const char *artifact_type;    /* referrers: only these; NULL: all */
 	unsigned attempts;
-	/* Called for each tag (descriptor is NULL) or referrer (tag is NULL), in the registry's
-	 * order, validated. False: enough. */
+	/*
+	 * Called for each tag (descriptor is NULL) or referrer (tag is NULL), in the registry's
+	 * order, validated. False: enough.
+	 */
 	bool (*item)(void *ctx, const char *tag, const struct descriptor *descriptor);
 	registry_reply_fn *done; /* after the last item; ERR_NOTFOUND: no such repository */
 	void *ctx;
 };
-/* Pages by Link on the same origin (a repeated or foreign Link ends it with ERR_REMOTE); null tags
- * are none. */
+/*
+ * Pages by Link on the same origin (a repeated or foreign Link ends it with ERR_REMOTE); null tags
+ * are none.
+ */
 struct registry_call *registry_tags(struct registry *r, const struct registry_list *list);
-/* The referrers API, or where that is absent (404) the fallback tag's index (distribution-spec
- * "Referrers Tag Schema"). */
+/*
+ * The referrers API, or where that is absent (404) the fallback tag's index (distribution-spec
+ * "Referrers Tag Schema").
+ */
 struct registry_call *registry_referrers(struct registry *r, const struct registry_list *list);
 
 struct registry_put {
@@ -127,15 +142,16 @@ struct registry_put {
 	size_t len;
 	struct digest digest; /* of the bytes: a different digest in the answer is ERR_CORRUPT */
 	unsigned attempts;
-	registry_reply_fn
-		*done; /* err->http and the code MANIFEST_BLOB_UNKNOWN: see registry_error_is() */
+	registry_reply_fn *done; /* MANIFEST_BLOB_UNKNOWN: see registry_error_is() */
 	void *ctx;
 };
 struct registry_call *registry_manifest_put(struct registry *r, const struct registry_put *put);
 /* DELETE of a manifest by digest, or of a tag. 404 is success. */
 struct registry_call *registry_manifest_delete(struct registry *r, const struct registry_get *get);
-/* Whether a failure carried this distribution-spec error code ("MANIFEST_BLOB_UNKNOWN"), in any
- * case. */
+/*
+ * Whether a failure carried this distribution-spec error code ("MANIFEST_BLOB_UNKNOWN"), in any
+ * case.
+ */
 bool registry_error_is(const struct error *err, const char *code);
 
 /* ---- blobs, down ---- */
@@ -145,8 +161,11 @@ struct registry_blob_stats;
 struct registry_blob_get {
 	const char *repository;
 	struct digest digest;
-	uint64_t size;   /* declared; more bytes than that are ERR_CORRUPT at once, fewer at the end
-			    ERR_TEMP */
+	/*
+	 * Declared.  More bytes than that, or a length told that differs, are ERR_CORRUPT at once;
+	 * fewer at the end are ERR_TEMP.
+	 */
+	uint64_t size;
 	uint64_t offset; /* first byte wanted: a Range request when not 0 */
 	uint64_t end;    /* one past the last byte wanted (closed range); 0: to the end */
 	/*
@@ -155,7 +174,7 @@ struct registry_blob_get {
 	 * before any byte.
 	 */
 	enum http_io (*write)(void *ctx, const char *data, size_t n);
-	/* err is NULL when the last byte wanted was written.  The digest is the caller's to check.
+	/* err is NULL when the last byte wanted was written.  Checking the digest is the caller's.
 	 */
 	void (*done)(void *ctx, const struct registry_blob_stats *stats, struct error *err);
 	void *ctx;
@@ -177,7 +196,8 @@ void registry_resume_write(struct registry_call *call); /* after HTTP_IO_PAUSE *
 /*
  * An upload session.  Start it, then either one registry_upload_put(), or registry_upload_patch()
  * in order and registry_upload_close().  Always the newest Location is used; one on another host
- * gets no credentials.
+ * gets no credentials.  One call at a time runs on a session, and all sessions are freed before
+ * their registry.
  */
 struct registry_upload;
 
@@ -193,30 +213,40 @@ struct registry_upload_start {
 struct registry_call *registry_upload_start(
 	struct registry *r, const struct registry_upload_start *start);
 
-/* True once a monolithic PUT was refused here in a way that PATCH may cure (405, 411, 413, 415,
- * 501): use patch from the start. */
+/*
+ * True once a monolithic PUT was refused here in a way that PATCH may cure (405, 411, 413, 415,
+ * 501): use patch from the start.  The PUT that found out ends with ERR_TEMP: try again.
+ */
 bool registry_wants_chunks(const struct registry *r);
 
 struct registry_upload_put {
 	uint64_t size;
 	enum http_io (*read)(void *ctx, char *to, size_t room, size_t *ret_n);
 	bool (*rewind)(void *ctx); /* see http/request.h; NULL: cannot */
-	registry_reply_fn *done;   /* err NULL: the registry has the blob */
+	/*
+	 * err NULL: the registry has the blob.  ERR_TEMP also for a session that is gone and for a
+	 * token that expired while the body went out and could not be rewound: open another one.
+	 */
+	registry_reply_fn *done;
 	void *ctx;
 };
 struct registry_call *registry_upload_put(
 	struct registry_upload *u, const struct registry_upload_put *put);
 void registry_resume_read(struct registry_call *call); /* after HTTP_IO_PAUSE */
 
-/* One chunk of an upload, bytes borrowed until done; after a 401 or a lost answer the session's
- * status is asked and the rest sent. */
+/*
+ * One chunk of an upload, bytes borrowed until done; after a 401 or a lost answer the session's
+ * status is asked and the rest sent.
+ */
 struct registry_call *registry_upload_patch(struct registry_upload *u, const void *bytes,
 	size_t len, registry_reply_fn *done, void *ctx);
 /* The closing PUT. */
 struct registry_call *registry_upload_close(
 	struct registry_upload *u, registry_reply_fn *done, void *ctx);
-/* Smallest and largest chunk this session wants (OCI-Chunk-Min-Length; protocol.md 4.3 for the
- * ceilings). */
+/*
+ * Smallest and largest chunk this session wants (OCI-Chunk-Min-Length; protocol.md 4.3 for the
+ * ceilings).
+ */
 size_t registry_upload_chunk(const struct registry_upload *u);
 /* Frees; with abandon, a DELETE of the session is sent first and not waited for.  NULL is fine. */
 void registry_upload_free(struct registry_upload *u, bool abandon);

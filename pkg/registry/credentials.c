@@ -1,5 +1,8 @@
 /*
  * credentials.c - reading docker's config.json.
+ *
+ * The whole file is read at once into a map by host, so that a mistake in it is told at
+ * start and not when some registry is first met.
  */
 #include "registry/credentials.h"
 
@@ -13,8 +16,8 @@
 #include "util/mem.h"
 
 #define FILE_DEPTH_MAX 16 /* JSON nesting; the keys that matter are three deep */
-#define AUTH_MAX \
-	(64 * 1024) /* bytes of a decoded "user:password"; tokens as passwords reach some KiB */
+/* bytes of a decoded "user:password"; tokens as passwords reach some KiB */
+#define AUTH_MAX (64 * 1024)
 
 struct entry {
 	char *username, *password, *identity_token, *registry_token;

@@ -10,8 +10,8 @@
 
 #include "util/error.h"
 
-#define CREDENTIALS_FILE_MAX \
-	(1024 * 1024) /* bytes; a config.json of some hundred registries is 100 KiB */
+/* bytes; a config.json of some hundred registries is 100 KiB */
+#define CREDENTIALS_FILE_MAX (1024 * 1024)
 
 struct credentials;
 
@@ -20,8 +20,10 @@ struct credential {
 		*registry_token; /* NULL: none; owned by struct credentials */
 };
 
-/* path NULL: where docker looks; a missing file is an empty set.  Fails with ERR_USAGE (malformed),
- * ERR_IO. */
+/*
+ * path NULL: where docker looks; a missing file is an empty set. Fails with ERR_USAGE (malformed),
+ * ERR_IO.
+ */
 NODISCARD int credentials_load(const char *path, struct credentials **ret, struct error *err);
 void credentials_free(struct credentials *c);
 DEFINE_CLEANUP(struct credentials *, credentials_free);

@@ -27,6 +27,7 @@ static void send_later(struct registry_exchange *x, uint64_t ms);
 
 /* ---- ends ---- */
 
+/* The last thing that an exchange does: its owner frees it in there. */
 static void finish(struct registry_exchange *x, struct error *err)
 {
 	x->request.done(x->request.ctx, x, err);
@@ -55,6 +56,7 @@ int registry_exchange_wrap(const struct registry_exchange *x, struct error *err,
 	return error_wrap(err, rc, "%s %s", http_method_name(x->request.method), path);
 }
 
+/* Asked before the budget is charged; only rewinding itself tells for certain. */
 static bool body_is_repeatable(const struct registry_exchange *x)
 {
 	return !x->request.read || x->body_read == 0 || x->request.rewind;
@@ -92,6 +94,7 @@ static void retry_or_finish(struct registry_exchange *x, struct error *err)
 	send_later(x, wait);
 }
 
+/* A token server's passing trouble is repeated like the registry's own. */
 static void on_token(void *ctx, struct error *err)
 {
 	struct registry_exchange *x = ctx;
@@ -107,6 +110,7 @@ static void on_token(void *ctx, struct error *err)
 
 /* ---- answers ---- */
 
+/* Closes the gate of whoever said it: behind a redirect that is not the registry. */
 static void note_throttling(
 	struct registry_exchange *x, const struct http_response *r, struct error *err)
 {
@@ -220,6 +224,8 @@ static bool on_header(void *ctx, const struct http_response *r)
 	return x->request.on_header(x->request.ctx, r, &x->failure) == 0;
 }
 
+/* Enough of an error for its words; the rest is read so that the connection lives, up to a point.
+ */
 static enum http_io keep_error(struct registry_exchange *x, const char *data, size_t n)
 {
 	const size_t room = ANSWER_BODY_MAX - x->error_body.len;
@@ -231,6 +237,7 @@ static enum http_io keep_error(struct registry_exchange *x, const char *data, si
 	return HTTP_IO_OK;
 }
 
+/* The caller sees the bytes of successes alone. */
 static enum http_io on_write(void *ctx, const char *data, size_t n)
 {
 	struct registry_exchange *x = ctx;
@@ -248,6 +255,7 @@ static enum http_io on_write(void *ctx, const char *data, size_t n)
 	return HTTP_IO_ABORT;
 }
 
+/* Counts what went out, since that decides whether a body can be sent once more. */
 static enum http_io on_read(void *ctx, char *to, size_t room, size_t *ret_n)
 {
 	struct registry_exchange *x = ctx;
@@ -265,6 +273,7 @@ static bool on_rewind(void *ctx)
 
 /* ---- sending ---- */
 
+/* On the same machine nothing is saved by asking first (sources.md 6.2). */
 static bool wants_continue(const struct registry_exchange *x)
 {
 	return !x->no_expect && x->request.body_size > EXPECT_FROM &&

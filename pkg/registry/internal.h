@@ -45,16 +45,20 @@ struct registry_call {
 	void *ctx;
 };
 
-/* Enters the call into the registry's list; the operation was allocated zeroed, with fail and clear
- * set. */
+/*
+ * Enters the call into the registry's list; the operation was allocated zeroed, with fail and clear
+ * set.
+ */
 void registry_call_begin(struct registry_call *call, struct registry *r);
 /* Starts the operation's next exchange; the former one is freed. */
 void registry_call_exchange(
 	struct registry_call *call, const struct registry_exchange_request *request);
 /* Ends the operation with *err from the loop's next round; takes *err over. */
 void registry_call_fail_later(struct registry_call *call, struct error *err);
-/* Leaves the list, so that nothing in a callback can reach the call again.  Then call the callback,
- * then registry_call_free(). */
+/*
+ * Leaves the list, so that nothing in a callback can reach the call again. Then call the callback,
+ * then registry_call_free().
+ */
 void registry_call_unlink(struct registry_call *call);
 void registry_call_free(struct registry_call *call);
 /* The end of an operation with a reply: unlink, done(), free.  reply may be NULL. */
@@ -63,8 +67,10 @@ void registry_call_finish(
 /* The fail() of those operations. */
 void registry_call_fail_reply(struct registry_call *call, struct error *err);
 
-/* The repository's name here: Docker Hub's short names are expanded.  Caller frees; fails with
- * ERR_USAGE. */
+/*
+ * The repository's name here: Docker Hub's short names are expanded. Caller frees; fails with
+ * ERR_USAGE.
+ */
 NODISCARD int registry_repository(
 	const struct registry *r, const char *name, char **ret, struct error *err);
 /* <origin>/v2/<repository>/<kind>/<reference>.  Caller frees. */
@@ -75,8 +81,10 @@ char *repository_scope(const char *repository, const char *actions) NODISCARD;
 /* A tag, or a digest's text. */
 bool reference_is_valid(const char *reference);
 
-/* Docker Hub answers 401 for a repository that is not there, even to a good token
- * (protocol.md 4.2). */
+/*
+ * Docker Hub answers 401 for a repository that is not there, even to a good token (protocol.md
+ * 4.2).
+ */
 void absence_by_quirk(
 	const struct registry *r, const struct registry_exchange *x, struct error *err);
 /* Fills digest, size, media type and warning from the answer's header. */
@@ -87,6 +95,7 @@ void reply_from_header(struct registry_reply *reply, const struct registry_excha
  */
 NODISCARD int digest_agrees(
 	const struct registry_reply *reply, const struct digest *expect, struct error *err);
-/* Fails with ERR_REMOTE when the answer is compressed on the way: the digest is of the raw bytes.
+/*
+ * Fails with ERR_REMOTE when the answer is compressed on the way: the digest is of the raw bytes.
  */
 NODISCARD int encoding_is_identity(const struct http_response *r, struct error *err);

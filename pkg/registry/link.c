@@ -1,5 +1,8 @@
 /*
  * link.c - reading a Link header's links one by one.
+ *
+ * Commas and semicolons may stand inside <> and quotes, so the value is read from the
+ * left, never split.
  */
 #include "registry/link.h"
 

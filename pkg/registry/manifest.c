@@ -1,5 +1,9 @@
 /*
  * manifest.c - manifests: asked about, fetched, put, deleted; and the ping.
+ *
+ * A digest is believed only where the bytes were hashed here, or where it was the question:
+ * a HEAD by tag takes the header's word for it, which is checked when the manifest is
+ * fetched by that digest.
  */
 #include <ctype.h>
 
@@ -33,6 +37,7 @@ static void clear(struct registry_call *call)
 	free(op->content_type);
 }
 
+/* An operation in the registry's list, with nothing to ask yet. */
 static struct manifest_op *new_op(struct registry *r, registry_reply_fn *done, void *ctx)
 {
 	struct manifest_op *op = xcalloc(1, sizeof(*op));
@@ -61,12 +66,14 @@ static int set_target(struct manifest_op *op, const char *repository, const char
 	return 0;
 }
 
+/* Ends with what is wrong about an answer, which gets method and path in front. */
 static void fail(struct manifest_op *op, int rc, struct error *err)
 {
 	(void)registry_exchange_wrap(op->call.x, err, rc);
 	op->call.fail(&op->call, err);
 }
 
+/* Ends a question with the failure of its exchange. */
 static void finish_failed(struct manifest_op *op, struct error *err)
 {
 	absence_by_quirk(op->call.registry, op->call.x, err);
@@ -75,6 +82,7 @@ static void finish_failed(struct manifest_op *op, struct error *err)
 
 /* ---- GET ---- */
 
+/* Enough to tell a manifest from a login page; reading it is oci/manifest.h's. */
 static bool looks_like_json(const struct buf *body)
 {
 	size_t i = 0;
@@ -126,6 +134,7 @@ static int check_body(struct manifest_op *op, struct registry_reply *reply, stru
 	return 0;
 }
 
+/* What can be refused before any of the body is. */
 static int check_get_header(void *ctx, const struct http_response *r, struct error *err)
 {
 	(void)ctx;
@@ -140,6 +149,7 @@ static int check_get_header(void *ctx, const struct http_response *r, struct err
 	return encoding_is_identity(r, err);
 }
 
+/* The end of a GET, also of one in place of a HEAD. */
 static void on_got(void *ctx, struct registry_exchange *x, struct error *err)
 {
 	AUTO(error_clear) struct error bad = ERROR_INIT;
@@ -180,6 +190,7 @@ static void send_get(struct manifest_op *op)
 	registry_call_exchange(&op->call, &q);
 }
 
+/* A question about one manifest; op->url stays NULL when its names are bad, and it fails then. */
 static struct manifest_op *new_get(struct registry *r, const struct registry_get *get,
 	const char *reference, const char *actions, struct error *err)
 {
@@ -229,6 +240,7 @@ static int check_head(struct manifest_op *op, struct registry_reply *reply, stru
 	return 0;
 }
 
+/* The body is fetched for its digest alone. */
 static void get_instead(struct manifest_op *op)
 {
 	op->drop_body = true;
@@ -248,7 +260,8 @@ static void on_head(void *ctx, struct registry_exchange *x, struct error *err)
 		get_instead(op);
 		return;
 	}
-	/* Some say 403 to a HEAD of what is not there (protocol.md 4.3, Artifactory): a GET knows.
+	/*
+	 * Some say 403 to a HEAD of what is not there (protocol.md 4.3, Artifactory): a GET knows.
 	 */
 	if (err && err->http == ANSWER_FORBIDDEN) {
 		get_instead(op);
@@ -312,6 +325,7 @@ struct registry_call *registry_manifest_head(struct registry *r, const struct re
 
 /* ---- PUT ---- */
 
+/* The end of a PUT that a HEAD had to confirm. */
 static void on_confirmed(void *ctx, struct registry_reply *reply, struct error *err)
 {
 	struct manifest_op *op = ctx;
@@ -354,6 +368,7 @@ static void confirm(struct manifest_op *op)
 	registry_call_exchange(&op->call, &q);
 }
 
+/* The digest that a registry names for a PUT is of what it stored. */
 static void on_put(void *ctx, struct registry_exchange *x, struct error *err)
 {
 	AUTO(error_clear) struct error bad = ERROR_INIT;
@@ -421,6 +436,7 @@ struct registry_call *registry_manifest_put(struct registry *r, const struct reg
 
 /* ---- DELETE and ping ---- */
 
+/* What is not there needs no deleting. */
 static void on_deleted(void *ctx, struct registry_exchange *x, struct error *err)
 {
 	struct manifest_op *op = ctx;

@@ -7,8 +7,10 @@
 #include "util/map.h"
 #include "util/mem.h"
 
-/* Remembers a page by the digest of its URL, which a peer may have made long; false: it was there
- * before. */
+/*
+ * Remembers a page by the digest of its URL, which a peer may have made long; false: it was there
+ * before.
+ */
 static bool remember(struct pages *p, const char *url)
 {
 	static char present;
@@ -37,6 +39,7 @@ void pages_clear(struct pages *p)
 	p->seen = NULL;
 }
 
+/* The answer's origin is as good as the registry's: a permitted redirect led there. */
 static int move_to(struct pages *p, const struct registry *r, const char *answered,
 	const char *link, struct error *err)
 {

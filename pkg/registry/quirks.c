@@ -22,7 +22,8 @@ static const struct quirks table[] = {
 	{.hosts = "ghcr.io", .chunk_max = 4 * MIB},
 	/* Parts of 5 to 10 MiB; its Range answer stays at the first chunk's end. */
 	{.hosts = "*.dkr.ecr.*.amazonaws.com", .chunk_min = 5 * MIB, .chunk_max = 10 * MIB},
-	/* Artifact Registry and what is left of Container Registry: documented as monolithic only.
+	/*
+	 * Artifact Registry and what is left of Container Registry: documented as monolithic only.
 	 */
 	{.hosts = "*-docker.pkg.dev", .flags = QUIRK_NO_PATCH},
 	{.hosts = "gcr.io", .flags = QUIRK_NO_PATCH},

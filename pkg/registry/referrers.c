@@ -1,5 +1,9 @@
 /*
  * referrers.c - what refers to a manifest: by the API, or by the fallback tag.
+ *
+ * Registries without the API (docker-registry, for one) answer 404 to all of it, and their
+ * clients keep an index under a tag made of the digest.  Which of them a registry is, is
+ * learnt from its first answer.
  */
 #include <strings.h>
 
@@ -9,9 +13,8 @@
 #include "registry/pages.h"
 #include "util/mem.h"
 
-#define ENCODED_MAX                                                                        \
-	64 /* characters of the digest in a fallback tag (distribution-spec "Referrers Tag \
-	      Schema") */
+/* characters of the digest in a fallback tag (distribution-spec "Referrers Tag Schema") */
+#define ENCODED_MAX 64
 
 struct referrers_op {
 	struct registry_call call;
@@ -88,6 +91,7 @@ static int deliver(struct referrers_op *op, const struct jx_value *manifests, bo
 	return 0;
 }
 
+/* A filter that the answer does not confirm was ignored (distribution-spec "Listing Referrers"). */
 static bool server_filtered(const struct registry_exchange *x)
 {
 	const char *applied = registry_exchange_header(x, "OCI-Filters-Applied");
@@ -197,8 +201,10 @@ static void on_page(void *ctx, struct registry_exchange *x, struct error *err)
 	struct registry_reply reply = {.has_digest = false};
 
 	if (err && api_is_absent(err)) {
-		/* For a manifest that is not there the API has an empty index; 404 is for all of
-		 * it, unless the repository is what is missing. */
+		/*
+		 * For a manifest that is not there the API has an empty index; 404 is for all
+		 * of it, unless the repository is what is missing.
+		 */
 		if (err->http == ANSWER_NOT_FOUND && !registry_error_is(err, "NAME_UNKNOWN"))
 			op->call.registry->no_referrers = true;
 		ask_tag(op);
@@ -234,6 +240,7 @@ static void send_page(struct referrers_op *op)
 	registry_call_exchange(&op->call, &q);
 }
 
+/* The filter saves bytes where it is understood. */
 static char *first_url(const struct referrers_op *op)
 {
 	char digest[DIGEST_STR_MAX];

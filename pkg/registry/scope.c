@@ -1,5 +1,8 @@
 /*
  * scope.c - sets of token scopes.
+ *
+ * Names may hold colons in odd registries, so a scope is split at its last one; one
+ * without any is a resource of its own (ECR Public asks for "aws").
  */
 #include "registry/scope.h"
 
@@ -15,7 +18,8 @@ struct actions {
 	} item[ACTIONS_MAX];
 };
 
-/* Characters before the last colon: "repository:x" of "repository:x:pull"; all where there is none.
+/*
+ * Characters before the last colon: "repository:x" of "repository:x:pull"; all where there is none.
  */
 static size_t resource_len(const char *scope, size_t len)
 {

@@ -10,10 +10,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SCOPES_MAX \
-	4 /* resources of one request: its own, a mount's source, what a challenge added */
-/* characters of one scope: a repository of 255, its prefix and its actions; a challenge's longer
- * one is left out */
+/* resources of one request: its own, a mount's source, what a challenge added */
+#define SCOPES_MAX 4
+/*
+ * characters of one scope: a repository of 255, its prefix and its actions; a challenge's longer
+ * one is left out
+ */
 #define SCOPE_TEXT_MAX 384
 
 struct scope_set {

@@ -1,5 +1,8 @@
 /*
  * tag_scan.c - a JSON reader of one pass that remembers where it is and little else.
+ *
+ * It reads the grammar of RFC 8259 (numbers loosely) so that a page is known to be whole,
+ * and looks at nothing but the strings right inside the top object's "tags".
  */
 #include "registry/tag_scan.h"
 
@@ -130,8 +133,10 @@ static int close_string(struct tag_scan *s, struct error *err)
 	return 0;
 }
 
-/* No tag and no key that matters needs an escape: what one stands for is kept as a character that
- * fits neither. */
+/*
+ * No tag and no key that matters needs an escape: what one stands for is kept as a character that
+ * fits neither.
+ */
 static int read_escape(struct tag_scan *s, char c, struct error *err)
 {
 	if (s->hex_left > 0) {

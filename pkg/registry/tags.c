@@ -1,14 +1,17 @@
 /*
  * tags.c - all tags of a repository, page by page.
+ *
+ * The names of a page are handed over when it is complete and was understood to its end: a
+ * page that breaks off is asked for again without anything being told twice, and nobody acts
+ * on half of one.
  */
 #include "registry/answer.h"
 #include "registry/pages.h"
 #include "registry/tag_scan.h"
 #include "util/mem.h"
 
-#define SMALL_PAGE                                                                                \
-	"1000" /* tags asked for where a page of the server's own choice is too large; ECR allows \
-		  no more */
+/* tags asked for where a page of the server's own choice is too large; ECR allows no more */
+#define SMALL_PAGE "1000"
 
 struct tags_op {
 	struct registry_call call;

@@ -13,8 +13,8 @@
 #define CLIENT_ID          "regmirror"
 #define ANSWER_DEPTH_MAX   8              /* JSON nesting; a token's answer is flat */
 #define TOKEN_LIFE_MAX_SEC (24 * 60 * 60) /* a longer life is not believed */
-#define FORM_MAX \
-	(256 * 1024) /* bytes: refresh tokens reach some KiB, percent-encoded thrice that */
+/* bytes: refresh tokens reach some KiB, percent-encoded thrice that */
+#define FORM_MAX (256 * 1024)
 
 /* ---- cache ---- */
 
@@ -101,6 +101,7 @@ void token_cache_drop(struct token_cache *c, uint64_t id)
 
 /* ---- requests ---- */
 
+/* url_add_query() in place. */
 static void add_query(char **url, const char *name, const char *value)
 {
 	char *longer = url_add_query(*url, name, value);
@@ -124,7 +125,8 @@ char *token_url(
 	return url;
 }
 
-/* Appends name=value to a form, percent-encoded (WHATWG URL, "application/x-www-form-urlencoded").
+/*
+ * Appends name=value to a form, percent-encoded (WHATWG URL, "application/x-www-form-urlencoded").
  */
 static void add_field(struct buf *form, const char *name, const char *value)
 {

@@ -14,8 +14,8 @@
 #include "registry/scope.h"
 #include "util/buf.h"
 
-#define TOKEN_BODY_MAX \
-	(64 * 1024) /* bytes of a token server's answer, as in go-containerregistry */
+/* bytes of a token server's answer, as in go-containerregistry */
+#define TOKEN_BODY_MAX  (64 * 1024)
 #define TOKEN_TEXT_MAX  (16 * 1024) /* characters: what servers take in a header line */
 #define TOKENS_MAX      256         /* kept for a registry: one a repository is usual */
 #define TOKEN_LIFE_SEC  60          /* the specification's default and least life time */

@@ -1,5 +1,9 @@
 /*
  * upload.c - upload sessions: opened, moved on by each answer's Location, abandoned.
+ *
+ * Where the bytes go is the registry's to say, so each Location is looked at like a
+ * redirect: credentials stay with the registry's own origin, nothing falls back to plain HTTP,
+ * and a public registry does not send us into a private network (protocol.md 3.5).
  */
 #include "registry/address.h"
 #include "registry/answer.h"
@@ -7,10 +11,10 @@
 #include "util/mem.h"
 #include "util/parse.h"
 
-#define CHUNK_BYTES \
-	((size_t)1024 * 1024) /* what a running transfer may hold (design.md promise 6) */
-#define CHUNK_BYTES_MAX \
-	((size_t)16 * 1024 * 1024) /* a registry that wants larger chunks is not followed */
+/* what a running transfer may hold (design.md promise 6) */
+#define CHUNK_BYTES ((size_t)1024 * 1024)
+/* a registry that wants larger chunks is not followed */
+#define CHUNK_BYTES_MAX ((size_t)16 * 1024 * 1024)
 #define UPLOAD_BODY_MAX ((size_t)64 * 1024) /* answers to uploads are empty */
 
 /* ---- where a session is ---- */
@@ -21,6 +25,7 @@ static char *repair_scheme(const struct registry *r, const struct url *to)
 	return xasprintf("%s%s", r->base, to->target);
 }
 
+/* Another host is allowed, but not every one. */
 static int check_foreign(const struct registry *r, const struct url *to, struct error *err)
 {
 	if (strcmp(r->origin.scheme, "https") == 0 && strcmp(to->scheme, "http") == 0)
@@ -143,6 +148,7 @@ static void start_fail(struct registry_call *call, struct error *err)
 
 static void send_start(struct start_op *op);
 
+/* A mount that names another digest mounted something else. */
 static void on_mounted(struct start_op *op, const struct registry_exchange *x)
 {
 	AUTO(error_clear) struct error bad = ERROR_INIT;
@@ -156,6 +162,7 @@ static void on_mounted(struct start_op *op, const struct registry_exchange *x)
 	start_finish(op, NULL, rc < 0 ? &bad : NULL);
 }
 
+/* 201 to a mount is the end of it; 202 is a session, whether or not a mount was asked for. */
 static void on_started(void *ctx, struct registry_exchange *x, struct error *err)
 {
 	AUTO(error_clear) struct error bad = ERROR_INIT;
@@ -187,6 +194,7 @@ static void on_started(void *ctx, struct registry_exchange *x, struct error *err
 	start_finish(op, steal(&op->upload), NULL);
 }
 
+/* Without `from` in the query some registries refuse a mount (protocol.md 4.3, Quay). */
 static char *start_url(const struct start_op *op)
 {
 	const struct registry_upload *u = op->upload;

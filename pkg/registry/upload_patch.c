@@ -1,5 +1,8 @@
 /*
  * upload_patch.c - one chunk of an upload, finished also when its answer was lost.
+ *
+ * After a failure that may pass, the session is asked what it has, and the rest of the
+ * chunk is sent from there; what the caller lent is not needed again from its start.
  */
 #include "registry/answer.h"
 #include "registry/content_range.h"
@@ -11,6 +14,7 @@
 
 static void send_patch(struct upload_op *op);
 
+/* The session may be freed by the callback: nothing may point from one to the other then. */
 static void finish(struct upload_op *op, struct error *err)
 {
 	op->upload->call = NULL;
@@ -53,6 +57,7 @@ static int skip_arrived(struct upload_op *op, const struct registry_exchange *x,
 	return 0;
 }
 
+/* The session moves on with each answer, also with that of its status. */
 static void on_status(void *ctx, struct registry_exchange *x, struct error *err)
 {
 	AUTO(error_clear) struct error bad = ERROR_INIT;
@@ -91,6 +96,7 @@ static void ask_status(struct upload_op *op)
 	registry_call_exchange(&op->call, &q);
 }
 
+/* 416 says that the session is elsewhere than we think: its status tells where. */
 static void on_patched(void *ctx, struct registry_exchange *x, struct error *err)
 {
 	AUTO(error_clear) struct error bad = ERROR_INIT;

@@ -1,5 +1,8 @@
 /*
  * upload_put.c - the PUT that ends an upload, with the whole blob or after its chunks.
+ *
+ * No PUT is sent twice to one session, which may have taken part of the first; but a
+ * closing PUT whose answer was lost may have worked, and a HEAD of the blob tells.
  */
 #include "registry/answer.h"
 #include "registry/session.h"
@@ -42,6 +45,7 @@ static void finish(struct upload_op *op, struct registry_reply *reply, struct er
 
 /* ---- is it there? ---- */
 
+/* There or not: the doubt that led here is the error when it is not. */
 static void on_confirmed(void *ctx, struct registry_exchange *x, struct error *err)
 {
 	AUTO(error_clear) struct error bad = ERROR_INIT;
@@ -62,7 +66,8 @@ static void on_confirmed(void *ctx, struct registry_exchange *x, struct error *e
 	finish(op, &reply, err);
 }
 
-/* A lost answer, or one that means little, leaves open whether the blob arrived (protocol.md 4.4).
+/*
+ * A lost answer, or one that means little, leaves open whether the blob arrived (protocol.md 4.4).
  */
 static void confirm(struct upload_op *op)
 {
@@ -94,6 +99,7 @@ static bool chunks_may_help(int status)
 	       status == ANSWER_NOT_IMPLEMENTED;
 }
 
+/* Classes that tell the caller whether another session is worth while. */
 static void put_failed(struct upload_op *op, struct error *err)
 {
 	struct registry *r = op->call.registry;
