@@ -170,6 +170,14 @@ static int exit_of(const struct sync_result *result)
 	return result->published + result->complete > 0 ? EXIT_PARTLY : EXIT_FAILED;
 }
 
+static void plan_summary(const struct sync_result *result)
+{
+	log_info("plan: %u images, %u of them complete, %u that could not be found out",
+		result->images,
+		result->complete,
+		result->failed);
+}
+
 static void summary(const struct run_outcome *outcome)
 {
 	const struct sync_result *result = outcome->result;
@@ -267,7 +275,10 @@ int runner_run(const struct runner_job *job, struct error *err)
 	outcome.elapsed_ms = clock_mono_ms() - started_ms;
 	if (print_result(&r, &result, err) < 0 && rc == 0)
 		rc = -(int)err->code;
-	summary(&outcome);
+	if (job->options->plan_only)
+		plan_summary(&result);
+	else
+		summary(&outcome);
 	outcome.failure = rc < 0 ? err : NULL;
 	if (keep(job, &outcome) < 0 && rc == 0)
 		return EXIT_FAILED;

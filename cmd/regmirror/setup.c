@@ -72,17 +72,11 @@ static int open_state_read_only(struct setup *s, struct error *err)
 	const char *tmp = getenv("TMPDIR");
 	int rc = dir_open(AT_FDCWD, s->config->state, false, &s->state_fd, err);
 
+	if (rc == 0)
+		rc = state_open(s->state_fd, true, &s->state, err);
 	if (rc < 0 && err->code != ERR_NOTFOUND)
 		return error_wrap(err, rc, "state directory");
 	error_clear(err);
-	if (s->state_fd >= 0)
-		rc = state_open(s->state_fd, true, &s->state, err);
-	if (rc < 0 && err->code == ERR_NOTFOUND) {
-		error_clear(err);
-		rc = 0;
-	}
-	if (rc < 0)
-		return rc;
 	s->own_scratch = true;
 	return dir_open(AT_FDCWD, tmp && *tmp ? tmp : "/tmp", false, &s->scratch_fd, err);
 }
