@@ -57,19 +57,13 @@ static int fill_credentials(struct setup *s, const char *host, const struct conf
 	return 0;
 }
 
-int setup_registry(struct setup *s, const char *name, struct registry **ret, struct error *err)
+/* How to speak to a host, as configured for name ("host[:port][/prefix]"). */
+static int set_host(struct setup *s, const char *host, const char *name,
+	const struct config_registry *config, struct error *err)
 {
-	AUTO_FREE char *host = host_part(name);
-	const struct config_registry *config = config_registry_of(s->config, name);
-	struct registry_options options = {.host = host, .plain = config && !config->tls};
 	struct http_host_options http = {.connections = s->config->parallel};
-	struct registry *r = map_get_str(s->registries, host);
 	int rc;
 
-	if (r) {
-		*ret = r;
-		return 0;
-	}
 	if (http.connections < HTTP_CONNECTIONS_DEFAULT)
 		http.connections = HTTP_CONNECTIONS_DEFAULT;
 	if (config) {
@@ -83,8 +77,38 @@ int setup_registry(struct setup *s, const char *name, struct registry **ret, str
 			http.connections = config->connections;
 	}
 	rc = setup_is_private(s, name, &http.no_proxy, err);
+	return rc < 0 ? rc : http_host_set(s->loop, host, &http, err);
+}
+
+/* Also hosts that no rule names: redirects and token realms lead there. */
+static int set_all_hosts(struct setup *s, struct error *err)
+{
+	for (size_t i = 0; i < s->config->n_registries; i++) {
+		const struct config_registry *config = &s->config->registries[i];
+		AUTO_FREE char *host = host_part(config->host);
+		int rc = set_host(s, host, config->host, config, err);
+
+		if (rc < 0)
+			return error_wrap(err, rc, "registry %s", config->host);
+	}
+	return 0;
+}
+
+int setup_registry(struct setup *s, const char *name, struct registry **ret, struct error *err)
+{
+	AUTO_FREE char *host = host_part(name);
+	const struct config_registry *config = config_registry_of(s->config, name);
+	struct registry_options options = {.host = host, .plain = config && !config->tls};
+	struct registry *r = map_get_str(s->registries, host);
+	int rc;
+
+	if (r) {
+		*ret = r;
+		return 0;
+	}
+	rc = map_count(s->registries) == 0 ? set_all_hosts(s, err) : 0;
 	if (rc == 0)
-		rc = http_host_set(s->loop, host, &http, err);
+		rc = set_host(s, host, name, config, err);
 	if (rc == 0)
 		rc = fill_credentials(s, host, config, &options, err);
 	if (rc == 0)
