@@ -28,7 +28,7 @@ class Result:
         self.args, self.code, self.stdout, self.stderr, self.report = args, code, stdout, stderr, report
 
     def ok(self):
-        assert self.code == 0, self
+        assert self.code == 0, repr(self)
         return self
 
     def __repr__(self):

@@ -2,79 +2,26 @@
 What sources can do wrong: a broken one costs its own images and no others, and a broken mirror
 costs nothing but a warning.  Each test has a good image beside the bad one, and looks at the target.
 """
-import hashlib
 import json
 import re
-import time
 
 import pytest
 
 import client
 import faults
 import images
+import scenes
 import setups
+from scenes import app, assert_mirror_blamed, assert_only_bad_failed, layer_of, noise
 
 BAD_BLOBS = '/v2/bad/app/blobs/'
 BAD_MANIFESTS = '/v2/bad/app/manifests/'
-LAYER_BYTES = 400 * 1024    # more than what is held back, and more than one write of the server
-HALF = LAYER_BYTES // 2
-
-
-def noise(size, seed=''):
-    """Bytes that do not compress."""
-    return b''.join(hashlib.sha256(f'{seed}{i}'.encode()).digest() for i in range(size // 32))
-
-
-def app(c, repository, size=LAYER_BYTES, tag='v1', **fields):
-    return c.tag(repository, tag, c.image([images.Layer({'data': noise(size, repository)}, 'none')], **fields))
+HALF = scenes.LAYER_BYTES // 2
 
 
 @pytest.fixture(scope='module')
 def scene():
-    """good/app and bad/app, which share nothing but the order of their names: the bad one comes first."""
-    c = images.Corpus()
-    app(c, 'good/app', 1024)
-    app(c, 'bad/app')
-    return c
-
-
-def layer_of(c, repository='bad/app'):
-    """The digest of an image's only layer."""
-    return json.loads(c.manifests[c.tags[repository]['v1']][1])['layers'][0]['digest']
-
-
-def image_errors(r):
-    return {f"{i['source_repository']}:{i['tag']}": i['error'] for i in r.report['images'] if i['error']}
-
-
-def assert_only_bad_failed(r, target, corpus, *words, bad='bad/app'):
-    """Exit code 3, everything but the bad repository published, and the error says all that there is to say."""
-    assert r.code == 3, r
-    good = [name for name in corpus.tags if name != bad]
-    assert client.differences(corpus, target.client(), repositories=good) == [], r
-    assert target.client().tags(bad) == [], r
-    assert target.storage.check() == [], r
-    errors = image_errors(r)
-    assert errors and all(name.startswith(bad) for name in errors), r
-    text = ' '.join(e['text'] for e in errors.values())
-    for word in words:
-        assert re.search(word, text), f'"{word}" is not in the error: {text}\n{r}'
-    for name, e in errors.items():
-        repository, _, tag = name.partition(':')
-        told = [line for line in r.stderr.splitlines() if line.startswith('error: ') and e['text'] in line]
-        assert told and all(f'repository={repository} tag={tag} ' in line for line in told), r
-
-
-def assert_mirror_blamed(r, mirror, target, corpus, *words):
-    """Exit code 0, all published, and the warning names the mirror and says what happens next."""
-    r.ok()
-    assert client.differences(corpus, target.client()) == [], r
-    assert target.storage.check() == [], r
-    warnings = [line for line in r.stderr.splitlines() if mirror.host in line]
-    assert warnings, r
-    for word in words:
-        assert any(re.search(word, line) for line in warnings), f'"{word}" is not in the warnings\n{r}'
-    return warnings
+    return scenes.good_and_bad()
 
 
 # ---- blobs: each fault at the only source, and at a mirror -----------------------------------------
@@ -112,7 +59,7 @@ def test_a_bad_blob_at_a_mirror_costs_a_warning(run, make_faulty, scene, fault):
     if fault != 'not there':
         assert_mirror_blamed(r, mirror, target, scene, *words)
     r.ok()
-    assert client.differences(scene, target.client()) == [], r
+    assert client.differences(scene, target.client()) == [], f'{r}'
 
 
 @pytest.mark.parametrize('fault', ['reset in mid-blob', 'body ends early'])
@@ -128,7 +75,7 @@ def test_a_blob_goes_on_at_another_source_where_it_broke(run, make_faulty, scene
 BAD_RESUMES = {
     'a 200 to a Range': (faults.ignore_range(), True),
     'another Content-Range': (faults.content_range('bytes 0-99/100'), False),
-    'a Content-Range of a longer blob': (faults.content_range(f'bytes {HALF}-{2 * LAYER_BYTES}/{2 * LAYER_BYTES + 1}'), False),
+    'a Content-Range of a longer blob': (faults.content_range(f'bytes {HALF}-{2 * scenes.LAYER_BYTES}/{2 * scenes.LAYER_BYTES + 1}'), False),
     'no Content-Range': (faults.header('Content-Range', None), False),
     'a Content-Range that is none': (faults.content_range('bytes of some kind'), False),
 }
@@ -143,7 +90,7 @@ def test_a_source_that_cannot_resume_is_understood(run, make_faulty, scene, answ
     source.rule(action, 'GET', layer_of(scene), when=lambda q: 'Range' in q.headers)
     r = run('sync', config=setups.configuration(source, [target], mirrors=[mirror]))
     assert_mirror_blamed(r, mirror, target, scene, 'reset')
-    assert bool(re.search('Content-Range|bytes instead of', r.stderr)) == (not usable), r
+    assert bool(re.search('Content-Range|bytes instead of', r.stderr)) == (not usable), f'{r}'
 
 
 @pytest.mark.parametrize('answer', BAD_RESUMES)
@@ -341,7 +288,7 @@ def test_content_that_one_repository_lost_is_still_taken_from_another(run, make_
     source.storage.forget(shared['digest'], 'bad/app')
     r = run('sync', config=setups.configuration(source, [target]))
     assert r.code in (0, 3)
-    assert client.differences(c, target.client(), repositories=['good/app']) == [], r
+    assert client.differences(c, target.client(), repositories=['good/app']) == [], f'{r}'
     assert target.storage.check() == []
 
 
@@ -354,7 +301,7 @@ def test_a_blob_that_one_repository_lost_is_still_taken_from_another(run, make_f
     source.storage.forget(shared.digest, 'bad/app')
     r = run('sync', config=setups.configuration(source, [target]))
     assert r.code in (0, 3)
-    assert client.differences(c, target.client(), repositories=['good/app']) == [], r
+    assert client.differences(c, target.client(), repositories=['good/app']) == [], f'{r}'
     assert target.storage.check() == []
 
 
@@ -369,7 +316,7 @@ def rewritten(c, repository, change):
 def test_a_wrong_size_in_a_manifest_harms_only_that_image(run, make_faulty, size):
     """Another image has the same layer and tells its size rightly."""
     c = images.Corpus()
-    layer = images.Layer({'data': noise(LAYER_BYTES)}, 'none')
+    layer = images.Layer({'data': noise(scenes.LAYER_BYTES)}, 'none')
     for name in ('bad/app', 'good/app'):
         c.tag(name, 'v1', c.image([layer]))
     rewritten(c, 'bad/app', lambda entry: entry.update(size=size))
