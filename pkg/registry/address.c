@@ -1,5 +1,5 @@
 /*
- * address.c - loopback and private ranges.
+ * address.c - resolved links, loopback and private ranges.
  */
 #include "registry/address.h"
 
@@ -78,6 +78,14 @@ static int read_address(const char *host, uint8_t address[static 16])
 		return 6;
 	memmove(address, address + sizeof(mapped), 4);
 	return 4;
+}
+
+int address_resolve(const char *base, const char *reference, struct url *ret, struct error *err)
+{
+	AUTO(url_clear) struct url from = URL_INIT;
+	int rc = url_parse(base, &from, err);
+
+	return rc < 0 ? rc : url_resolve(&from, reference, ret, err);
 }
 
 bool address_is_loopback(const char *host)

@@ -1,5 +1,5 @@
 /*
- * address.h - which hosts are near: a guard against being sent to one's own network.
+ * address.h - where an answer sends us, and whether that is our own network.
  *
  * Only what a URL says is looked at: literal addresses and "localhost".  A name that
  * resolves to a private address is not seen here.
@@ -7,6 +7,12 @@
 #pragma once
 
 #include <stdbool.h>
+
+#include "http/url.h"
+
+/* What reference, a URL of any form, means in the answer from base.  Fails with ERR_REMOTE. */
+NODISCARD int address_resolve(
+	const char *base, const char *reference, struct url *ret, struct error *err);
 
 /* host as in struct url: IPv6 in brackets, no port. */
 bool address_is_loopback(const char *host);

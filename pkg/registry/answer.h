@@ -8,8 +8,8 @@
 #include "util/buf.h"
 #include "util/error.h"
 
-#define ANSWER_BODY_MAX  (8 * 1024) /* bytes of an error body that are looked at */
-#define ANSWER_WORDS_MAX 200        /* characters of the peer's own words in a message */
+#define ANSWER_BODY_MAX  ((size_t)8 * 1024) /* bytes of an error body that are looked at */
+#define ANSWER_WORDS_MAX 200                /* characters of the peer's own words in a message */
 
 /* Statuses that somebody acts on. */
 enum answer_status {

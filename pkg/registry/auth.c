@@ -8,6 +8,7 @@
  */
 #include "registry/auth.h"
 
+#include "registry/address.h"
 #include "registry/answer.h"
 #include "registry/base64.h"
 #include "registry/challenge.h"
@@ -42,7 +43,8 @@ struct fetch {
 	char *form; /* of a POST; NULL: GET */
 	struct http_call *call;
 	struct auth_wait *waiters;
-	bool *gone; /* set when the fetch is freed while its waiters are called */
+	bool telling; /* its waiters are being called */
+	bool dead;    /* it was freed meanwhile */
 };
 
 struct auth {
@@ -108,14 +110,20 @@ struct auth *auth_new(
 	return a;
 }
 
+static void fetch_release(struct fetch *f)
+{
+	free(f->key);
+	free(f->url);
+	free(f->form);
+	free(f);
+}
+
 /*
  * Ends a token request.  Those who still wait are not told: they are gone themselves, or on
  * their way out with the registry.
  */
 static void fetch_free(struct fetch *f)
 {
-	if (f->gone)
-		*f->gone = true;
 	if (f->prev)
 		f->prev->next = f->next;
 	else
@@ -128,10 +136,9 @@ static void fetch_free(struct fetch *f)
 		auth_cancel(&w);
 	}
 	http_cancel(&f->call);
-	free(f->key);
-	free(f->url);
-	free(f->form);
-	free(f);
+	f->dead = true;
+	if (!f->telling)
+		fetch_release(f);
 }
 
 void auth_free(struct auth *a)
@@ -242,11 +249,8 @@ static int take_basic(struct auth *a, uint64_t token, struct error *err)
 static int resolve_realm(struct auth *a, const struct http_response *r, const char *realm,
 	struct url *ret, struct error *err)
 {
-	AUTO(url_clear) struct url base = URL_INIT;
-	int rc = url_parse(r->url, &base, err);
+	int rc = address_resolve(r->url, realm, ret, err);
 
-	if (rc == 0)
-		rc = url_resolve(&base, realm, ret, err);
 	if (rc < 0) {
 		(void)error_wrap(err, -ERR_AUTH, "the token realm '%.80s'", realm);
 		if (err)
@@ -329,10 +333,8 @@ int auth_challenged(struct auth *a, const struct http_response *r, uint64_t toke
  */
 static void tell_waiters(struct fetch *f, const struct error *err)
 {
-	bool gone = false;
-
-	f->gone = &gone;
-	while (!gone && f->waiters) {
+	f->telling = true;
+	while (!f->dead && f->waiters) {
 		AUTO(error_clear) struct error copy = ERROR_INIT;
 		struct auth_wait *w = f->waiters;
 		void (*done)(void *, struct error *) = w->done;
@@ -343,10 +345,11 @@ static void tell_waiters(struct fetch *f, const struct error *err)
 			error_copy(&copy, err);
 		done(ctx, err ? &copy : NULL);
 	}
-	if (gone)
-		return;
-	f->gone = NULL;
-	fetch_free(f);
+	f->telling = false;
+	if (f->dead)
+		fetch_release(f);
+	else
+		fetch_free(f);
 }
 
 /*

@@ -24,8 +24,12 @@ char *base64_encode(const void *data, size_t len)
 
 		text[n++] = alphabet[bits >> 18];
 		text[n++] = alphabet[bits >> 12 & 63];
-		text[n++] = have > 1 ? alphabet[bits >> 6 & 63] : '=';
-		text[n++] = have > 2 ? alphabet[bits & 63] : '=';
+		text[n] = text[n + 1] = '=';
+		if (have > 1)
+			text[n] = alphabet[bits >> 6 & 63];
+		if (have > 2)
+			text[n + 1] = alphabet[bits & 63];
+		n += 2;
 	}
 	text[n] = '\0';
 	return text;

@@ -83,16 +83,17 @@ static void send_head(struct head_op *op, const struct registry_get *get, const 
 struct registry_call *registry_blob_head(struct registry *r, const struct registry_get *get)
 {
 	AUTO(error_clear) struct error err = ERROR_INIT;
-	struct head_op *op = xcalloc(1, sizeof(*op));
+	struct head_op *op = registry_call_new(r, sizeof(*op), registry_call_fail_reply, NULL);
 	AUTO_FREE char *name = NULL;
 
-	op->call.fail = registry_call_fail_reply;
 	op->call.done = get->done;
 	op->call.ctx = get->ctx;
-	registry_call_begin(&op->call, r);
-	if (!get->expect)
+	if (!get->expect) {
 		(void)error_set(&err, ERR_USAGE, "a blob is asked for by digest");
-	if (err.code != ERR_NONE || registry_repository(r, get->repository, &name, &err) < 0) {
+		registry_call_fail_later(&op->call, &err);
+		return &op->call;
+	}
+	if (registry_repository(r, get->repository, &name, &err) < 0) {
 		registry_call_fail_later(&op->call, &err);
 		return &op->call;
 	}
@@ -294,17 +295,14 @@ static void send_get(struct blob_op *op, const char *name)
 struct registry_call *registry_blob_get(struct registry *r, const struct registry_blob_get *get)
 {
 	AUTO(error_clear) struct error err = ERROR_INIT;
-	struct blob_op *op = xcalloc(1, sizeof(*op));
+	struct blob_op *op = registry_call_new(r, sizeof(*op), blob_fail, blob_clear);
 	AUTO_FREE char *name = NULL;
 
-	op->call.fail = blob_fail;
-	op->call.clear = blob_clear;
 	op->call.ctx = get->ctx;
 	op->get = *get;
 	op->get.repository = NULL;
 	op->stats.backend = "";
 	op->end = get->end ? get->end : get->size;
-	registry_call_begin(&op->call, r);
 	if (op->end > get->size || get->offset > op->end ||
 		(get->offset == op->end && get->size > 0))
 		(void)error_set(&err,

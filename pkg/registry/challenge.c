@@ -12,10 +12,28 @@
 
 #include "util/mem.h"
 
+/* The parameters that are kept; the order of param_names. */
+enum param {
+	PARAM_REALM,
+	PARAM_SERVICE,
+	PARAM_SCOPE,
+	PARAM_ERROR,
+	PARAM_MAX_
+};
+
+static const char *const param_names[PARAM_MAX_] = {"realm", "service", "scope", "error"};
+
+/* A value as it stands in the header, without its quotes but with its backslashes. */
+struct value {
+	const char *text; /* NULL: not there */
+	size_t len;
+	bool quoted;
+};
+
 /* The challenge being read; it is taken over when the next scheme begins. */
 struct reader {
 	bool is_basic, is_bearer;
-	char *realm, *service, *scope, *error;
+	struct value values[PARAM_MAX_];
 };
 
 void challenge_clear(struct challenge *c)
@@ -58,56 +76,51 @@ static size_t token68_len(const char *s)
 	return s[end] == ',' || s[end] == '\0' ? n : 0;
 }
 
-/*
- * A value, quoted or bare, as text of its own; *s moves behind it. NULL: a quote that does not end.
- */
-static char *read_value(const char **s)
+/* A value, quoted or bare; *s moves behind it.  False: a quote that does not end. */
+static bool read_value(const char **s, struct value *ret)
 {
 	const char *p = *s;
-	char *value;
-	size_t n = 0;
 
 	if (*p != '"') {
-		n = strcspn(p, ", \t");
-		*s = p + n;
-		return xstrndup(p, n);
+		*ret = (struct value){.text = p, .len = strcspn(p, ", \t")};
+		*s = p + ret->len;
+		return true;
 	}
-	value = xmalloc(strlen(p));
-	for (p++; *p && *p != '"'; p++) {
+	for (p++; *p && *p != '"'; p++)
 		if (*p == '\\' && p[1])
 			p++;
-		value[n++] = *p;
-	}
-	value[n] = '\0';
-	if (*p != '"') {
-		free(value);
-		return NULL;
-	}
+	if (!*p)
+		return false;
+	*ret = (struct value){.text = *s + 1, .len = (size_t)(p - *s) - 1, .quoted = true};
 	*s = p + 1;
-	return value;
+	return true;
 }
 
-static void take_param(struct reader *r, const char *name, size_t len, char *value)
+/* What a value says (RFC 9110 5.6.4); NULL when it is not there.  Caller frees. */
+static char *value_text(const struct value *v)
 {
-	const struct {
-		const char *name;
-		char **place;
-	} known[] = {
-		{"realm", &r->realm},
-		{"service", &r->service},
-		{"scope", &r->scope},
-		{"error", &r->error},
-	};
+	char *text;
+	size_t n = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-		if (strlen(known[i].name) != len || strncasecmp(known[i].name, name, len) != 0)
-			continue;
-		/* A parameter occurs once in a challenge (RFC 9110 11.2); the first one counts. */
-		if (!*known[i].place)
-			*known[i].place = steal(&value);
-		break;
+	if (!v->text)
+		return NULL;
+	text = xmalloc(v->len + 1);
+	for (size_t i = 0; i < v->len; i++) {
+		if (v->quoted && v->text[i] == '\\' && i + 1 < v->len)
+			i++;
+		text[n++] = v->text[i];
 	}
-	free(value);
+	text[n] = '\0';
+	return text;
+}
+
+/* A parameter occurs once in a challenge (RFC 9110 11.2); the first one counts. */
+static void take_param(struct reader *r, const char *name, size_t len, const struct value *value)
+{
+	for (size_t i = 0; i < PARAM_MAX_; i++)
+		if (strlen(param_names[i]) == len && strncasecmp(param_names[i], name, len) == 0 &&
+			!r->values[i].text)
+			r->values[i] = *value;
 }
 
 /* Ends the challenge being read and keeps what is wanted of it. */
@@ -115,17 +128,13 @@ static void take_challenge(struct challenge *c, struct reader *r)
 {
 	if (r->is_basic)
 		c->basic = true;
-	if (r->is_bearer && r->realm && *r->realm && !c->bearer) {
+	if (r->is_bearer && r->values[PARAM_REALM].len > 0 && !c->bearer) {
 		c->bearer = true;
-		c->realm = steal(&r->realm);
-		c->service = steal(&r->service);
-		c->scope = steal(&r->scope);
-		c->error = steal(&r->error);
+		c->realm = value_text(&r->values[PARAM_REALM]);
+		c->service = value_text(&r->values[PARAM_SERVICE]);
+		c->scope = value_text(&r->values[PARAM_SCOPE]);
+		c->error = value_text(&r->values[PARAM_ERROR]);
 	}
-	free(r->realm);
-	free(r->service);
-	free(r->scope);
-	free(r->error);
 	*r = (struct reader){.is_basic = false};
 }
 
@@ -141,16 +150,15 @@ static bool read_item(struct challenge *c, struct reader *r, const char **s)
 	const char *name = *s;
 	const size_t len = token_len(name);
 	const char *p = name + len + skip_space(name + len);
-	char *value;
+	struct value value;
 
 	if (len == 0)
 		return false;
 	if (*p == '=') {
 		p += 1 + skip_space(p + 1);
-		value = read_value(&p);
-		if (!value)
+		if (!read_value(&p, &value))
 			return false;
-		take_param(r, name, len, value);
+		take_param(r, name, len, &value);
 	} else {
 		take_challenge(c, r);
 		begin_scheme(r, name, len);

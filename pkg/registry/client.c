@@ -104,13 +104,20 @@ struct registry_stats registry_stats(const struct registry *r)
 
 /* ---- calls ---- */
 
-void registry_call_begin(struct registry_call *call, struct registry *r)
+void *registry_call_new(struct registry *r, size_t size,
+	void (*fail)(struct registry_call *call, struct error *err),
+	void (*clear)(struct registry_call *call))
 {
+	struct registry_call *call = xcalloc(1, size);
+
 	call->registry = r;
+	call->fail = fail;
+	call->clear = clear;
 	call->next = r->calls;
 	if (call->next)
 		call->next->prev = call;
 	r->calls = call;
+	return call;
 }
 
 void registry_call_exchange(

@@ -106,7 +106,7 @@ struct registry_call *registry_blob_head(struct registry *r, const struct regist
 struct registry_call *registry_ping(struct registry *r, const struct registry_get *get);
 
 /* bytes of one page; Artifact Registry sends all tags, with details, in one */
-#define REGISTRY_TAGS_BODY_MAX (16u * 1024 * 1024)
+#define REGISTRY_TAGS_BODY_MAX ((size_t)16 * 1024 * 1024)
 #define REGISTRY_TAGS_MAX      1000000u /* tags of one repository */
 #define REGISTRY_PAGES_MAX     10000u   /* pages of one listing */
 

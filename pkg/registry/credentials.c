@@ -17,7 +17,7 @@
 
 #define FILE_DEPTH_MAX 16 /* JSON nesting; the keys that matter are three deep */
 /* bytes of a decoded "user:password"; tokens as passwords reach some KiB */
-#define AUTH_MAX (64 * 1024)
+#define AUTH_MAX ((size_t)64 * 1024)
 
 struct entry {
 	char *username, *password, *identity_token, *registry_token;
@@ -219,7 +219,7 @@ int credentials_load(const char *path, struct credentials **ret, struct error *e
 	if (rc == -ERR_NOMEM)
 		return error_set(err,
 			ERR_USAGE,
-			"%s: larger than %d bytes (CREDENTIALS_FILE_MAX)",
+			"%s: larger than %zu bytes (CREDENTIALS_FILE_MAX)",
 			c->path,
 			CREDENTIALS_FILE_MAX);
 	if (rc < 0 && rc != -ERR_NOTFOUND) {

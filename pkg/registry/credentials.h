@@ -11,7 +11,7 @@
 #include "util/error.h"
 
 /* bytes; a config.json of some hundred registries is 100 KiB */
-#define CREDENTIALS_FILE_MAX (1024 * 1024)
+#define CREDENTIALS_FILE_MAX ((size_t)1024 * 1024)
 
 struct credentials;
 

@@ -19,9 +19,9 @@
 #include "util/mem.h"
 
 /* bytes of an error body that are read to keep the connection */
-#define ERROR_BODY_READ_MAX (256 * 1024)
+#define ERROR_BODY_READ_MAX ((size_t)256 * 1024)
 /* bytes: from here on a refusal is worth waiting for (sources.md 6.2) */
-#define EXPECT_FROM (1024 * 1024)
+#define EXPECT_FROM ((size_t)1024 * 1024)
 
 static void send_later(struct registry_exchange *x, uint64_t ms);
 

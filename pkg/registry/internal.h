@@ -46,10 +46,12 @@ struct registry_call {
 };
 
 /*
- * Enters the call into the registry's list; the operation was allocated zeroed, with fail and clear
- * set.
+ * An operation of this size, which begins with its struct registry_call: zeroed, and in the
+ * registry's list, which owns it.  clear may be NULL.
  */
-void registry_call_begin(struct registry_call *call, struct registry *r);
+void *registry_call_new(struct registry *r, size_t size,
+	void (*fail)(struct registry_call *call, struct error *err),
+	void (*clear)(struct registry_call *call)) NODISCARD;
 /* Starts the operation's next exchange; the former one is freed. */
 void registry_call_exchange(
 	struct registry_call *call, const struct registry_exchange_request *request);

@@ -40,13 +40,10 @@ static void clear(struct registry_call *call)
 /* An operation in the registry's list, with nothing to ask yet. */
 static struct manifest_op *new_op(struct registry *r, registry_reply_fn *done, void *ctx)
 {
-	struct manifest_op *op = xcalloc(1, sizeof(*op));
+	struct manifest_op *op = registry_call_new(r, sizeof(*op), registry_call_fail_reply, clear);
 
-	op->call.fail = registry_call_fail_reply;
-	op->call.clear = clear;
 	op->call.done = done;
 	op->call.ctx = ctx;
-	registry_call_begin(&op->call, r);
 	return op;
 }
 

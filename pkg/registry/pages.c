@@ -3,6 +3,7 @@
  */
 #include "registry/pages.h"
 
+#include "registry/address.h"
 #include "registry/link.h"
 #include "util/map.h"
 #include "util/mem.h"
@@ -44,10 +45,10 @@ static int move_to(struct pages *p, const struct registry *r, const char *answer
 	const char *link, struct error *err)
 {
 	AUTO(url_clear) struct url base = URL_INIT, next = URL_INIT;
-	int rc = url_parse(answered, &base, err);
+	int rc = address_resolve(answered, link, &next, err);
 
 	if (rc == 0)
-		rc = url_resolve(&base, link, &next, err);
+		rc = url_parse(answered, &base, err);
 	if (rc < 0)
 		return error_wrap(err, rc, "the Link to the next page");
 	if (!url_same_origin(&next, &r->origin) && !url_same_origin(&next, &base))

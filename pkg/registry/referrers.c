@@ -256,20 +256,20 @@ static char *first_url(const struct referrers_op *op)
 struct registry_call *registry_referrers(struct registry *r, const struct registry_list *list)
 {
 	AUTO(error_clear) struct error err = ERROR_INIT;
-	struct referrers_op *op = xcalloc(1, sizeof(*op));
+	struct referrers_op *op =
+		registry_call_new(r, sizeof(*op), registry_call_fail_reply, clear);
 
-	op->call.fail = registry_call_fail_reply;
-	op->call.clear = clear;
 	op->call.done = list->done;
 	op->call.ctx = list->ctx;
 	op->item = list->item;
 	op->attempts = list->attempts;
 	op->artifact_type = xstrdup(list->artifact_type);
-	registry_call_begin(&op->call, r);
-	if (!list->subject)
+	if (!list->subject) {
 		(void)error_set(&err, ERR_USAGE, "referrers are asked for by a digest");
-	if (err.code != ERR_NONE ||
-		registry_repository(r, list->repository, &op->repository, &err) < 0) {
+		registry_call_fail_later(&op->call, &err);
+		return &op->call;
+	}
+	if (registry_repository(r, list->repository, &op->repository, &err) < 0) {
 		registry_call_fail_later(&op->call, &err);
 		return &op->call;
 	}

@@ -60,7 +60,7 @@ static enum http_io on_write(void *ctx, const char *data, size_t n)
 		op->too_large = true;
 		(void)error_set(&op->failure,
 			ERR_REMOTE,
-			"a page of tags has more than the limit of %u bytes (REGISTRY_TAGS_BODY_MAX)",
+			"a page of tags has more than the limit of %zu bytes (REGISTRY_TAGS_BODY_MAX)",
 			REGISTRY_TAGS_BODY_MAX);
 		return HTTP_IO_ABORT;
 	}
@@ -134,10 +134,7 @@ static void on_page(void *ctx, struct registry_exchange *x, struct error *err)
 		if (rc < 0)
 			(void)registry_exchange_wrap(x, &bad, rc);
 	}
-	if (rc < 0 && shrink_pages(op)) {
-		op->first_page = false;
-		send_page(op);
-	} else if (rc == 0 && more) {
+	if ((rc == 0 && more) || (rc < 0 && shrink_pages(op))) {
 		op->first_page = false;
 		send_page(op);
 	} else {
@@ -167,17 +164,14 @@ static void send_page(struct tags_op *op)
 struct registry_call *registry_tags(struct registry *r, const struct registry_list *list)
 {
 	AUTO(error_clear) struct error err = ERROR_INIT;
-	struct tags_op *op = xcalloc(1, sizeof(*op));
+	struct tags_op *op = registry_call_new(r, sizeof(*op), registry_call_fail_reply, clear);
 	AUTO_FREE char *name = NULL;
 
-	op->call.fail = registry_call_fail_reply;
-	op->call.clear = clear;
 	op->call.done = list->done;
 	op->call.ctx = list->ctx;
 	op->item = list->item;
 	op->attempts = list->attempts;
 	op->first_page = true;
-	registry_call_begin(&op->call, r);
 	if (registry_repository(r, list->repository, &name, &err) < 0) {
 		registry_call_fail_later(&op->call, &err);
 		return &op->call;

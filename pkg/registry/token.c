@@ -11,10 +11,10 @@
 #include "util/mem.h"
 
 #define CLIENT_ID          "regmirror"
-#define ANSWER_DEPTH_MAX   8              /* JSON nesting; a token's answer is flat */
-#define TOKEN_LIFE_MAX_SEC (24 * 60 * 60) /* a longer life is not believed */
+#define ANSWER_DEPTH_MAX   8                        /* JSON nesting; a token's answer is flat */
+#define TOKEN_LIFE_MAX_SEC ((uint64_t)24 * 60 * 60) /* a longer life is not believed */
 /* bytes: refresh tokens reach some KiB, percent-encoded thrice that */
-#define FORM_MAX (256 * 1024)
+#define FORM_MAX ((size_t)256 * 1024)
 
 /* ---- cache ---- */
 

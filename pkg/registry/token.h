@@ -15,11 +15,11 @@
 #include "util/buf.h"
 
 /* bytes of a token server's answer, as in go-containerregistry */
-#define TOKEN_BODY_MAX  (64 * 1024)
-#define TOKEN_TEXT_MAX  (16 * 1024) /* characters: what servers take in a header line */
-#define TOKENS_MAX      256         /* kept for a registry: one a repository is usual */
-#define TOKEN_LIFE_SEC  60          /* the specification's default and least life time */
-#define TOKEN_RENEW_SEC 15          /* renewed when less than this is left (protocol.md 3.4) */
+#define TOKEN_BODY_MAX  ((size_t)64 * 1024)
+#define TOKEN_TEXT_MAX  ((size_t)16 * 1024) /* characters: what servers take in a header line */
+#define TOKENS_MAX      256                 /* kept for a registry: one a repository is usual */
+#define TOKEN_LIFE_SEC  60                  /* the specification's default and least life time */
+#define TOKEN_RENEW_SEC 15 /* renewed when less than this is left (protocol.md 3.4) */
 
 struct token {
 	uint64_t id; /* never 0, never used twice */

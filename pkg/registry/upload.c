@@ -47,16 +47,14 @@ int session_move(struct registry_upload *u, const struct registry_exchange *x, b
 	struct error *err)
 {
 	const char *location = registry_exchange_header(x, "Location");
-	AUTO(url_clear) struct url base = URL_INIT, to = URL_INIT;
+	AUTO(url_clear) struct url to = URL_INIT;
 	const struct url *origin = &u->registry->origin;
 	bool same;
 	int rc;
 
 	if (!location)
 		return required ? error_set(err, ERR_REMOTE, "no Location to upload to") : 0;
-	rc = url_parse(registry_exchange_url(x), &base, err);
-	if (rc == 0)
-		rc = url_resolve(&base, location, &to, err);
+	rc = address_resolve(registry_exchange_url(x), location, &to, err);
 	if (rc < 0)
 		return error_wrap(err, rc, "the upload's Location");
 	same = url_same_origin(&to, origin);
@@ -242,17 +240,14 @@ struct registry_call *registry_upload_start(
 	struct registry *r, const struct registry_upload_start *start)
 {
 	AUTO(error_clear) struct error err = ERROR_INIT;
-	struct start_op *op = xcalloc(1, sizeof(*op));
+	struct start_op *op = registry_call_new(r, sizeof(*op), start_fail, start_clear);
 
-	op->call.fail = start_fail;
-	op->call.clear = start_clear;
 	op->call.ctx = start->ctx;
 	op->done = start->done;
 	op->attempts = start->attempts;
 	op->upload = xcalloc(1, sizeof(*op->upload));
 	op->upload->registry = r;
 	op->upload->digest = start->digest;
-	registry_call_begin(&op->call, r);
 	if (registry_repository(r, start->repository, &op->upload->repository, &err) < 0 ||
 		(start->mount_from &&
 			registry_repository(r, start->mount_from, &op->mount_from, &err) < 0))
@@ -280,7 +275,8 @@ static void on_cancel_answer(void *ctx, struct registry_exchange *x, struct erro
 /* Sent and forgotten: a session that is left over expires at the registry. */
 static void abandon(const struct registry_upload *u)
 {
-	struct registry_call *call = xcalloc(1, sizeof(*call));
+	struct registry_call *call =
+		registry_call_new(u->registry, sizeof(*call), registry_call_fail_reply, NULL);
 	const struct registry_exchange_request q = {
 		.method = HTTP_DELETE,
 		.url = u->url,
@@ -291,9 +287,7 @@ static void abandon(const struct registry_upload *u)
 		.ctx = call,
 	};
 
-	call->fail = registry_call_fail_reply;
 	call->done = on_abandoned;
-	registry_call_begin(call, u->registry);
 	registry_call_exchange(call, &q);
 }
 

@@ -28,11 +28,12 @@ static void fail(struct upload_op *op, const struct registry_exchange *x, int rc
 	finish(op, err);
 }
 
-/* Drops what the registry has of the chunk already; *ret_have is what its session holds in all. */
+/* Drops what the registry has of the chunk already. */
 static int skip_arrived(struct upload_op *op, const struct registry_exchange *x, struct error *err)
 {
 	const char *range = registry_exchange_header(x, "Range");
 	const uint64_t offset = op->upload->offset;
+	const uint64_t end = offset + op->len;
 	uint64_t have = 0, last;
 	int rc;
 
@@ -44,13 +45,13 @@ static int skip_arrived(struct upload_op *op, const struct registry_exchange *x,
 	/* "0-0" is what distribution says of an empty session, too (protocol.md 1.4). */
 	if (last > 0 || offset > 0)
 		have = last + 1;
-	if (have < offset || have > offset + op->len)
+	if (have < offset || have > end)
 		return error_set(err,
 			ERR_TEMP,
 			"the session has %llu bytes, expected were %llu to %llu",
 			(unsigned long long)have,
 			(unsigned long long)offset,
-			(unsigned long long)(offset + op->len));
+			(unsigned long long)end);
 	op->bytes += have - offset;
 	op->len -= (size_t)(have - offset);
 	op->upload->offset = have;

@@ -21,15 +21,13 @@ static void op_clear(struct registry_call *call)
 
 struct upload_op *upload_op_new(struct registry_upload *u, registry_reply_fn *done, void *ctx)
 {
-	struct upload_op *op = xcalloc(1, sizeof(*op));
+	struct upload_op *op =
+		registry_call_new(u->registry, sizeof(*op), registry_call_fail_reply, op_clear);
 
-	op->call.fail = registry_call_fail_reply;
-	op->call.clear = op_clear;
 	op->call.done = done;
 	op->call.ctx = ctx;
 	op->upload = u;
 	u->call = &op->call;
-	registry_call_begin(&op->call, u->registry);
 	return op;
 }
 

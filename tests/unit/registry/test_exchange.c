@@ -162,7 +162,7 @@ static void a_huge_error_body_does_not_hide_the_status(void **state)
 
 static void a_freed_registry_ends_calls_that_wait_for_their_next_attempt(void **state)
 {
-	SCRIPT(s, NULL, {.want = "GET ", .status = 429});
+	SCRIPT(s, NULL, {.want = "GET ", .status = 429, .headers = "Retry-After: 9\r\n"});
 
 	(void)state;
 	ask(&s, 2);

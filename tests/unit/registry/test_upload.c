@@ -47,7 +47,7 @@ static enum http_io read_body(void *ctx, char *to, size_t room, size_t *ret_n)
 	const size_t left = strlen(CONTENT) - b->at;
 
 	*ret_n = left < room ? left : room;
-	memcpy(to, CONTENT + b->at, *ret_n);
+	memcpy(to, &CONTENT[b->at], *ret_n);
 	b->at += *ret_n;
 	return HTTP_IO_OK;
 }
