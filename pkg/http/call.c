@@ -21,6 +21,7 @@ const char *http_method_name(enum http_method m)
 
 /* ---- start ---- */
 
+/* Bytes of the fields that are copied behind the call, with their NULs. */
 static size_t texts_size(const struct http_request *r)
 {
 	size_t size = r->authorization ? sizeof("Authorization: ") + strlen(r->authorization) : 0;
@@ -48,7 +49,10 @@ static void forbid_expect(struct http_call *call)
 	call->headers = &call->no_expect;
 }
 
-/* The call with copies of the request's fields, all in one block. */
+/*
+ * The call with copies of the request's fields, all in one block: they are the nodes of the
+ * list that libcurl reads, so a request costs one allocation however many fields it has.
+ */
 static struct http_call *call_new(struct http_loop *loop, const struct http_request *r)
 {
 	static char identity[] = "Accept-Encoding: identity";
@@ -85,6 +89,7 @@ static struct http_call *call_new(struct http_loop *loop, const struct http_requ
 	return call;
 }
 
+/* A peer's redirect cannot make us speak plain HTTP to whom nobody configured so. */
 int call_route(struct http_call *call, struct error *err)
 {
 	call->host = host_of(call->loop, &call->url);
@@ -97,6 +102,7 @@ int call_route(struct http_call *call, struct error *err)
 	return 0;
 }
 
+/* What http_start() would refuse; done() is told of it later. */
 static int check(struct http_call *call, const struct http_request *r, struct error *err)
 {
 	int rc;
@@ -139,16 +145,30 @@ bool call_is_sending(const struct http_call *call)
 
 /* ---- end ---- */
 
+/*
+ * After a transfer that did not end well libcurl may still hold its buffers, and refuse to
+ * change their size (7.88.1, after a connect that failed): such a handle is not used again.
+ */
+static void release(struct http_call *call)
+{
+	if (call->handle && call->complete)
+		handle_put(call->handle);
+	else if (call->handle)
+		handle_free(call->handle);
+	call->handle = NULL;
+	call->response.headers = NULL;
+}
+
 void call_free(struct http_call *call)
 {
-	if (call->handle)
-		handle_put(call->handle);
+	release(call);
 	buf_clear(&call->response.body);
 	error_clear(&call->fail);
 	url_clear(&call->url);
 	free(call);
 }
 
+/* For failures outside the loop's steps: done() is never called from where they are found. */
 void call_fail_later(struct http_call *call, struct error *err)
 {
 	error_move(&call->fail, err);
@@ -169,6 +189,10 @@ void calls_fail(struct http_loop *loop)
 	}
 }
 
+/*
+ * The handle stays with the call until done() has returned: the answer's fields are in it.
+ * An http_cancel() from inside done() finds CALL_ENDED and does nothing.
+ */
 void call_end(struct http_call *call, struct error *err)
 {
 	call->state = CALL_ENDED;
@@ -192,11 +216,12 @@ static bool was_dead(struct http_call *call, CURLcode code)
 	return opened == 0 && exchange_rewind(call);
 }
 
+/* The same request on a fresh connection, in the place that it has at its host already. */
 static void start_again(struct http_call *call)
 {
 	AUTO(error_clear) struct error err = ERROR_INIT;
 
-	handle_put(steal(&call->handle));
+	release(call);
 	call->retried = true;
 	if (call->unexpect)
 		forbid_expect(call);
@@ -211,13 +236,14 @@ void call_finish(struct http_call *call, CURLcode code)
 	bool again = (call->unexpect && !call->fail.code) || was_dead(call, code);
 
 	exchange_stop(call);
+	call->complete = code == CURLE_OK;
 	if (again) {
 		start_again(call);
 		return;
 	}
 	if (call->follow && !call->fail.code) {
 		if (redirect_step(call, &err) == 0) {
-			handle_put(steal(&call->handle));
+			release(call);
 			call->retried = false;
 			host_enqueue(call->host, call);
 			return;
@@ -269,6 +295,10 @@ void calls_reap(struct http_loop *loop)
 
 /* ---- pauses ---- */
 
+/*
+ * curl_easy_pause() may call write from within, so it is not called where http_resume_write()
+ * was, which is often inside another callback, but from the loop (sources.md 6.4).
+ */
 void call_resume(struct http_call *call, unsigned pauses)
 {
 	if (call->state != CALL_RUNNING)
@@ -290,6 +320,7 @@ void http_resume_read(struct http_call *call)
 	call_resume(call, PAUSE_READ);
 }
 
+/* libcurl has one call for both directions; ours are three reasons that come and go apart. */
 static void apply_pause(struct http_call *call)
 {
 	unsigned receive = call->paused & (PAUSE_WRITE | PAUSE_RATE);

@@ -6,8 +6,8 @@
 #include "util/mem.h"
 #include "util/parse.h"
 
-#define DROP_MAX   (64 * 1024) /* bytes of an unwanted body read to keep the connection */
-#define REASON_MAX 200         /* characters of libcurl's words in a message */
+#define DROP_MAX   ((size_t)64 * 1024) /* bytes of an unwanted body read to keep the connection */
+#define REASON_MAX 200                 /* characters of libcurl's words in a message */
 
 /* ---- start and stop ---- */
 
@@ -19,11 +19,12 @@ static uint64_t now_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+/* As if nothing had been received; the memory of the fields is kept. */
 static void reset_answer(struct http_call *call)
 {
 	struct http_response *r = &call->response;
 
-	call->header_done = call->follow = false;
+	call->header_done = call->follow = call->complete = false;
 	call->dropped = 0;
 	r->status = 0;
 	r->body_bytes = 0;
@@ -88,6 +89,7 @@ void exchange_stop(struct http_call *call)
 	host_leave(call->host);
 }
 
+/* A body in memory can always be sent again, a reader only when it says so. */
 bool exchange_rewind(struct http_call *call)
 {
 	const struct http_request *r = &call->request;
@@ -101,6 +103,7 @@ bool exchange_rewind(struct http_call *call)
 /* ---- callbacks ---- */
 
 /* The connection stands and the request goes out now; also when libcurl repeats it by itself. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): libcurl has the prototype */
 static int on_request(void *ctx, char *peer, char *here, int peer_port, int here_port)
 {
 	struct http_call *call = ctx;
@@ -116,6 +119,7 @@ static int on_request(void *ctx, char *peer, char *here, int peer_port, int here
 	return CURL_PREREQFUNC_OK;
 }
 
+/* libcurl repeats a request by itself when a reused connection turns out dead: from byte 0. */
 static int on_seek(void *ctx, curl_off_t offset, int origin)
 {
 	struct http_call *call = ctx;
@@ -136,6 +140,10 @@ static enum http_io read_body(struct http_call *call, char *to, size_t room, siz
 	return HTTP_IO_OK;
 }
 
+/*
+ * All bodies go this way, also those in memory: after a cancel, which may come in any
+ * callback, their memory is not touched again.
+ */
 static size_t on_read(char *to, size_t size, size_t n, void *ctx)
 {
 	struct http_call *call = ctx;
@@ -176,6 +184,7 @@ static size_t drop(struct http_call *call, size_t n)
 	return call->dropped > DROP_MAX ? CURL_WRITEFUNC_ERROR : n;
 }
 
+/* Keeps a body for the caller, up to the ceiling that the caller chose. */
 static size_t collect(struct http_call *call, const char *data, size_t n)
 {
 	struct buf *body = &call->response.body;
@@ -198,6 +207,10 @@ static size_t collect(struct http_call *call, const char *data, size_t n)
 	return CURL_WRITEFUNC_ERROR;
 }
 
+/*
+ * libcurl gives at most 16 KiB at a time, and gives the same bytes again after a pause:
+ * nothing is counted before they are taken.
+ */
 static size_t on_write(char *data, size_t size, size_t n, void *ctx)
 {
 	struct http_call *call = ctx;
@@ -233,6 +246,7 @@ static size_t on_write(char *data, size_t size, size_t n, void *ctx)
 
 /* ---- the answer's header ---- */
 
+/* What the fields say, and when they came. */
 static void describe(struct http_call *call)
 {
 	struct http_response *r = &call->response;
@@ -258,6 +272,10 @@ static bool drops_expect(struct http_call *call)
 	return call->unexpect;
 }
 
+/*
+ * The empty line after a header: of an interim answer (1xx), which is forgotten, or of the
+ * final one, which is acted on.  False: the exchange ends here.
+ */
 static bool header_end(struct http_call *call)
 {
 	const struct http_request *q = &call->request;
@@ -294,6 +312,7 @@ static bool header_end(struct http_call *call)
 	return true;
 }
 
+/* The header is in the fields already; the body is what there was, at most what was announced. */
 void exchange_early(struct http_call *call, int status, const char *body, size_t n)
 {
 	const struct http_request *q = &call->request;
@@ -309,6 +328,10 @@ void exchange_early(struct http_call *call, int status, const char *body, size_t
 		(void)collect(call, body, n < length ? n : (size_t)length);
 }
 
+/*
+ * Called for each line, of interim answers and trailers too.  Their bytes all count against
+ * the one ceiling, so that a peer cannot keep us with endless 103s.
+ */
 static size_t on_header_line(char *line, size_t size, size_t n, void *ctx)
 {
 	struct http_call *call = ctx;
@@ -321,7 +344,7 @@ static size_t on_header_line(char *line, size_t size, size_t n, void *ctx)
 	if (fields->bytes > HTTP_HEADER_BYTES) {
 		(void)error_set(&call->fail,
 			ERR_REMOTE,
-			"%s://%s: header larger than %d bytes",
+			"%s://%s: header larger than %zu bytes",
 			call->url.scheme,
 			call->url.host,
 			HTTP_HEADER_BYTES);

@@ -67,6 +67,7 @@ static char *settings_key(const char *host, unsigned port)
 	return port ? xasprintf("%s:%u", host, port) : xstrdup(host);
 }
 
+/* What was set for exactly this port goes before what was set for the host's default ports. */
 static const struct http_host_options *settings_find(struct http_loop *loop, const struct url *u)
 {
 	AUTO_FREE char *exact = settings_key(u->host, u->port);
@@ -77,22 +78,26 @@ static const struct http_host_options *settings_find(struct http_loop *loop, con
 	return s ? &s->options : &defaults;
 }
 
-/* "host[:port]" as a URL; *ret_port is 0 when no port was written. */
+/*
+ * "host[:port]" as a URL into *ret, which is URL_INIT; *ret_port is 0 when no port was
+ * written.  The parser of URLs reads it, so that a host has the same spelling everywhere.
+ */
 static int host_parse(const char *host, struct url *ret, unsigned *ret_port, struct error *err)
 {
 	AUTO_FREE char *text = xasprintf("https://%s/", host);
-	AUTO(error_clear) struct error why = ERROR_INIT;
 	const char *colon = strrchr(host, ':'), *bracket = strrchr(host, ']');
 	AUTO(url_clear) struct url u = URL_INIT;
 
-	if (url_parse(text, &u, &why) < 0 || strcmp(u.target, "/") != 0 || strpbrk(host, "/?#"))
-		return error_set(err, ERR_USAGE, "'%.80s' is not a host", host);
+	if (url_parse(text, &u, NULL) < 0 || strcmp(u.target, "/") != 0 || strpbrk(host, "/?#")) {
+		(void)error_set(err, ERR_USAGE, "'%.80s' is not a host", host);
+		return -(int)ERR_USAGE;
+	}
 	*ret_port = colon && (!bracket || colon > bracket) ? u.port : 0;
-	*ret = u;
-	u = URL_INIT;
+	url_move(ret, &u);
 	return 0;
 }
 
+/* Handles carry their host's settings: new settings, new handles. */
 static void idle_drop(struct host *h)
 {
 	struct handle *handle;
@@ -110,7 +115,7 @@ int http_host_set(struct http_loop *loop, const char *host, const struct http_ho
 {
 	AUTO(url_clear) struct url u = URL_INIT;
 	AUTO_FREE char *key = NULL;
-	unsigned port;
+	unsigned port = 0;
 	int rc = host_parse(host, &u, &port, err);
 
 	if (rc < 0)
@@ -129,6 +134,10 @@ int http_host_set(struct http_loop *loop, const char *host, const struct http_ho
 
 /* ---- origins ---- */
 
+/*
+ * Nothing starts where it was asked for: that could call back into the caller.  The host is
+ * noted, and the loop starts what may start between its steps.
+ */
 static void mark_ready(struct host *h)
 {
 	if (h->ready)
@@ -154,6 +163,7 @@ void host_free(void *host)
 	free(h);
 }
 
+/* Nobody holds a pointer to it, and it has nothing to remember. */
 static bool is_forgettable(const struct host *h, uint64_t now_ms)
 {
 	return h->options == &defaults && h->stats.running == 0 && h->stats.waiting == 0 &&
@@ -183,6 +193,7 @@ static double bucket_depth(const struct host *h)
 	return h->options->requests_per_second > 1 ? h->options->requests_per_second : 1;
 }
 
+/* The key is the text of the URL up to its path: normalised, and at hand without a copy. */
 struct host *host_of(struct http_loop *loop, const struct url *u)
 {
 	size_t len = strlen(u->text) - strlen(u->target); /* "https://host:port" */
@@ -222,7 +233,7 @@ struct http_host_stats http_host_stats(const struct http_loop *loop, const char 
 {
 	struct http_host_stats sum = {.requests = 0};
 	AUTO(url_clear) struct url u = URL_INIT;
-	unsigned port;
+	unsigned port = 0;
 
 	if (host_parse(host, &u, &port, NULL) < 0)
 		return sum;
@@ -290,6 +301,10 @@ static bool token_take(struct host *h, uint64_t now_ms, uint64_t *ret_due_ms)
 	return true;
 }
 
+/*
+ * A request that waits for the gate or a token keeps all behind it waiting: there is no
+ * overtaking within a queue.
+ */
 static void pump(struct host *h)
 {
 	struct http_loop *loop = h->loop;

@@ -172,6 +172,7 @@ struct http_call {
 	bool resuming;      /* in the loop's resume list */
 	bool throttled;     /* in the loop's throttled list */
 	bool unexpect;      /* 417: send it again without "Expect" */
+	bool complete;      /* libcurl is through with this hop and its handle is as new */
 	bool retried;       /* once, on a fresh connection */
 	bool header_done;   /* of the final answer of this hop */
 	bool follow;        /* this hop's answer is a redirect that is being followed */
@@ -220,7 +221,7 @@ void calls_reap(struct http_loop *loop);
 void calls_fail(struct http_loop *loop);
 /* Whether a body may be received now; if not, the call is paused until the bandwidth has room. */
 bool rate_allows(struct http_call *call);
-void rate_on_refill(void *loop);
+void rate_on_refill(void *ctx);
 NODISCARD int call_route(
 	struct http_call *call, struct error *err); /* finds the host of call->url */
 
@@ -235,8 +236,9 @@ struct open_socket {
 	int here_port, peer_port; /* 0: not asked yet */
 };
 
-int socket_opened(void *loop, curl_socket_t fd, curlsocktype purpose);
-int socket_close(void *loop, curl_socket_t fd);
+/* libcurl's callbacks; ctx is the loop. */
+int socket_opened(void *ctx, curl_socket_t fd, curlsocktype purpose);
+int socket_close(void *ctx, curl_socket_t fd);
 curl_socket_t socket_find(struct http_loop *loop, int here_port, int peer_port);
 /* Bytes of all that was sent that the peer's TCP has: what waits in the kernel has not moved. */
 uint64_t socket_acknowledged(curl_socket_t fd);

@@ -10,6 +10,7 @@
 
 /* ---- bandwidth ---- */
 
+/* Unused bandwidth is not saved up: at most one step of it is there at once. */
 static void allowance_update(struct http_loop *loop)
 {
 	double most = (double)loop->bandwidth / RATE_STEPS;
@@ -91,6 +92,7 @@ int http_loop_new(
 	return 0;
 }
 
+/* Calls that never started; http_cancel() takes them out of their queues. */
 static void drop_waiting(struct http_loop *loop)
 {
 	for (struct map_item *i = map_first(loop->hosts); i; i = map_next(i)) {
@@ -128,6 +130,7 @@ void http_loop_free(struct http_loop *loop)
 
 /* ---- posts ---- */
 
+/* One wake-up is enough for all posts of a round. */
 void http_loop_post(struct http_loop *loop, void (*fn)(void *ctx), void *ctx)
 {
 	bool first;
@@ -141,6 +144,7 @@ void http_loop_post(struct http_loop *loop, void (*fn)(void *ctx), void *ctx)
 		(void)curl_multi_wakeup(loop->multi);
 }
 
+/* The lock is not held while they run: they may post again, for the next round. */
 static void run_posts(struct http_loop *loop)
 {
 	AUTO_FREE struct post *posts = NULL;
@@ -175,6 +179,11 @@ static void take_messages(struct http_loop *loop)
 	}
 }
 
+/*
+ * One round.  What callbacks of libcurl asked for (starts, cancels, resumes) is done after
+ * it, so that the next request of a chain goes out at once; `again` says that
+ * something was begun which libcurl should look at without waiting.
+ */
 static int round_once(struct http_loop *loop, struct error *err)
 {
 	CURLMcode rc;

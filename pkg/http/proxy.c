@@ -8,6 +8,7 @@
 
 #define SEPARATORS ", \t"
 
+/* An empty variable means none, as everywhere. */
 static char *environment(const char *name, const char *second)
 {
 	const char *value = getenv(name);
@@ -136,6 +137,7 @@ static bool name_matches(const char *entry, size_t len, const struct url *u)
 	return len == host_len || u->host[host_len - len - 1] == '.';
 }
 
+/* The list is walked for each new handle only, so it stays text. */
 static bool is_bypassed(const struct proxy *p, const struct url *u)
 {
 	if (p->skip_loopback && is_loopback(u))

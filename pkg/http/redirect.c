@@ -3,6 +3,7 @@
 
 #include "http/internal.h"
 
+/* POST, PUT and PATCH are never sent elsewhere on a peer's word: their caller decides. */
 bool redirect_wanted(const struct http_call *call)
 {
 	switch (call->response.status) {
@@ -44,6 +45,10 @@ static void drop_credentials(struct http_call *call)
 	}
 }
 
+/*
+ * The order of the checks matters: an https hop that leads to http is refused also when
+ * that origin is configured as plain, and credentials are gone before the next host is looked up.
+ */
 int redirect_step(struct http_call *call, struct error *err)
 {
 	const char *location = http_header(&call->response, "Location");
@@ -70,8 +75,6 @@ int redirect_step(struct http_call *call, struct error *err)
 	if (!url_same_origin(&call->url, &next))
 		drop_credentials(call);
 	call->response.redirects++;
-	url_clear(&call->url);
-	call->url = next;
-	next = URL_INIT;
+	url_move(&call->url, &next);
 	return call_route(call, err);
 }

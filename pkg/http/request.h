@@ -35,7 +35,7 @@
 
 #define HTTP_HEADERS_MAX 64 /* fields of one answer that are kept */
 #define HTTP_HEADER_BYTES \
-	(64 * 1024)           /* all header bytes of one answer; nginx and Go allow 8 to 1024 KiB */
+	((size_t)64 * 1024)   /* all header bytes of one answer; nginx and Go allow 8 to 1024 KiB */
 #define HTTP_REDIRECTS_MAX 10 /* protocol.md 3.5 */
 
 enum http_method {

@@ -5,6 +5,7 @@
 #include "http/internal.h"
 #include "util/parse.h"
 
+/* The memory is kept: the next answer on this handle has about as many. */
 void fields_reset(struct fields *f)
 {
 	buf_reset(&f->text);
@@ -20,6 +21,7 @@ int fields_add(struct fields *f, const char *line, size_t len, struct error *err
 	/* Obsolete line folding (RFC 9112 5.2) and lines that are no field are left out. */
 	if (!colon || colon == line || line[0] == ' ' || line[0] == '\t')
 		return 0;
+	/* More fields than anybody asks for: their bytes were counted, that is enough. */
 	if (f->n == HTTP_HEADERS_MAX)
 		return 0;
 	for (value = colon + 1; value < end && strchr(" \t", *value); value++)
@@ -40,6 +42,7 @@ int fields_add(struct fields *f, const char *line, size_t len, struct error *err
 	return 0;
 }
 
+/* Names are compared without regard to case (RFC 9110 5.1). */
 static const char *find(const struct fields *f, const char *name, unsigned n)
 {
 	for (size_t i = 0; i < f->n; i++) {

@@ -59,7 +59,7 @@ static int port_of(const struct sockaddr_storage *a)
 /* Asked once for each socket, when it is first used. */
 static void look_up(struct open_socket *s)
 {
-	struct sockaddr_storage here, peer;
+	struct sockaddr_storage here = {.ss_family = AF_UNSPEC}, peer = here;
 	socklen_t here_len = sizeof(here), peer_len = sizeof(peer);
 
 	if (s->here_port || getsockname(s->fd, (struct sockaddr *)&here, &here_len) < 0 ||
@@ -95,9 +95,9 @@ uint64_t socket_acknowledged(curl_socket_t fd)
 
 static struct http_call *sender_on(struct http_loop *loop, curl_socket_t fd)
 {
-	struct http_call *call;
+	struct http_call *call = TAILQ_FIRST(&loop->calls);
 
-	TAILQ_FOREACH (call, &loop->calls, link) {
+	for (; call; call = TAILQ_NEXT(call, link)) {
 		if (call->fd == fd && call->phase == PHASE_SEND && !call->header_done &&
 			call->handle->fields.bytes == 0 && strcmp(call->url.scheme, "http") == 0)
 			return call;
@@ -130,30 +130,45 @@ static int status_parse(const char *line, size_t len)
 	return (at[1] - '0') * 100 + (at[2] - '0') * 10 + (at[3] - '0');
 }
 
-int socket_close(void *ctx, curl_socket_t fd)
+/* Reads the header in text into the call's fields; *ret_body is where it ends, or NULL. The status.
+ */
+static int header_parse(struct http_call *call, const struct buf *text, const char **ret_body)
 {
-	struct http_call *call = sender_on(ctx, fd);
-	AUTO(buf_clear) struct buf text = BUF_INIT(EARLY_MAX);
-	const char *line, *end, *stop;
+	const char *stop = text->data + text->len, *end;
 	int status = 0;
 
-	if (call)
-		read_out(fd, &text);
-	forget(ctx, fd);
-	(void)close(fd);
-	stop = text.data + text.len;
-	for (line = text.data; line && line < stop; line = end + 1) {
+	*ret_body = NULL;
+	for (const char *line = text->data; line < stop; line = end + 1) {
 		end = memchr(line, '\n', (size_t)(stop - line));
 		if (!end)
 			return 0;
-		if (*line == '\r' || *line == '\n')
-			break;
+		if (*line == '\r' || *line == '\n') {
+			*ret_body = end + 1;
+			return status;
+		}
 		if (status == 0)
 			status = status_parse(line, (size_t)(end - line));
 		else if (fields_add(&call->handle->fields, line, (size_t)(end - line), NULL) < 0)
 			return 0;
 	}
-	if (line && line < stop && status >= 400)
-		exchange_early(call, status, end + 1, (size_t)(stop - end - 1));
+	return 0;
+}
+
+int socket_close(void *ctx, curl_socket_t fd)
+{
+	struct http_call *call = sender_on(ctx, fd);
+	AUTO(buf_clear) struct buf text = BUF_INIT(EARLY_MAX);
+	const char *body;
+	int status;
+
+	if (call)
+		read_out(fd, &text);
+	forget(ctx, fd);
+	(void)close(fd);
+	if (!call || text.len == 0)
+		return 0;
+	status = header_parse(call, &text, &body);
+	if (body && status >= 400)
+		exchange_early(call, status, body, (size_t)(text.data + text.len - body));
 	return 0;
 }

@@ -3,11 +3,13 @@
 #include "util/clock.h"
 #include "util/mem.h"
 
+/* Due together, the one that was set first goes first: timers keep their order. */
 static bool before(const struct http_timer *a, const struct http_timer *b)
 {
 	return a->due_ms != b->due_ms ? a->due_ms < b->due_ms : a->order < b->order;
 }
 
+/* Every move goes through here, so that a timer always knows where it is. */
 static void place(struct timers *h, struct http_timer *t, size_t at)
 {
 	h->heap[at] = t;
@@ -42,6 +44,7 @@ void timer_init(struct http_timer *t, struct http_loop *loop, void (*fn)(void *c
 	*t = (struct http_timer){.loop = loop, .index = TIMER_IDLE, .fn = fn, .ctx = ctx};
 }
 
+/* The last timer takes its place, and then finds its own, up or down. */
 void timer_unset(struct http_timer *t)
 {
 	struct timers *h = &t->loop->timers;
@@ -58,6 +61,7 @@ void timer_unset(struct http_timer *t)
 	sift_down(h, h->heap[at]->index);
 }
 
+/* Setting it again moves it; a heap of a few hundred makes that cheap enough for each phase. */
 void timer_set(struct http_timer *t, uint64_t due_ms)
 {
 	struct timers *h = &t->loop->timers;
@@ -109,6 +113,7 @@ void timers_free(struct timers *timers)
 	*timers = (struct timers){.n = 0};
 }
 
+/* Not from now_ms: it may be called between rounds, when that is old. */
 struct http_timer *http_timer_start(
 	struct http_loop *loop, uint64_t ms, void (*fn)(void *ctx), void *ctx)
 {

@@ -21,6 +21,16 @@ void url_clear(struct url *u)
 	*u = URL_INIT;
 }
 
+void url_move(struct url *to, struct url *from)
+{
+	struct url moved = *from;
+
+	*from = URL_INIT;
+	url_clear(to);
+	*to = moved;
+}
+
+/* The text came from a peer: it is shown without what may be secret in it. */
 static int refuse(const char *text, const char *why, struct error *err)
 {
 	AUTO_FREE char *shown = url_redact(text);
@@ -63,6 +73,10 @@ static char *lower_host(const char *host)
 	return *low ? steal(&low) : NULL;
 }
 
+/*
+ * Builds *ret out of what libcurl understood, so that every URL has one spelling: lower
+ * case, no default port, no fragment.  `text` is for messages alone.
+ */
 static int take_parts(CURLU *h, const char *text, struct url *ret, struct error *err)
 {
 	AUTO(curl_freep) char *scheme = part(h, CURLUPART_SCHEME, 0);
@@ -89,8 +103,8 @@ static int take_parts(CURLU *h, const char *text, struct url *ret, struct error 
 			 : xasprintf("%s://%s:%u%s", u.scheme, u.host, u.port, u.target);
 	if (strlen(u.text) > URL_MAX)
 		return refuse(text, "longer than 16 KiB", err);
-	*ret = u;
-	u = URL_INIT;
+	*ret = URL_INIT; /* it need not have been initialised */
+	url_move(ret, &u);
 	return 0;
 }
 

@@ -7,11 +7,13 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "util/error.h"
 
-#define URL_MAX \
-	(16 * 1024) /* bytes: presigned object-store URLs reach 2 KiB; a peer chose this text */
+#define URL_MAX       \
+	((size_t)16 * \
+		1024) /* bytes: presigned object-store URLs reach 2 KiB; a peer chose this text */
 
 struct url {
 	char *scheme; /* "http" or "https" */
@@ -24,6 +26,8 @@ struct url {
 #define URL_INIT ((struct url){.scheme = NULL})
 
 void url_clear(struct url *u);
+/* Hands *from over to *to, whose old text is freed; *from is URL_INIT after. */
+void url_move(struct url *to, struct url *from);
 /* Fails with ERR_REMOTE: malformed, too long, user information, a scheme that is not http or https.
  */
 NODISCARD int url_parse(const char *text, struct url *ret, struct error *err);

@@ -122,8 +122,7 @@ static void requests_go_through_the_proxy_unless_the_host_says_no(void **state)
 {
 	AUTO(http_loop_freep) struct http_loop *loop = NULL;
 	AUTO(answer_clear)
-	struct answer a = {.done = false},
-		      b = {.done = false}, c = {.done = false};
+	struct answer a = {.done = false}, b = {.done = false}, c = {.done = false};
 	struct http_request r = {.method = HTTP_GET, .body_max = 1024, .done = keep};
 	AUTO_FREE char *proxy = NULL, *own = NULL;
 	struct peer p;

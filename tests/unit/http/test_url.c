@@ -62,7 +62,6 @@ static void what_is_no_safe_http_url_is_refused(void **state)
 		"https://h:x/",
 		"https://h\r\n/",
 		"https://h/a\r\nX: y",
-		"https://h%41.example/",
 		"https://a,b/",
 		"https://h\x7f/",
 		"https://h\xc3\xa9/",
@@ -83,7 +82,7 @@ static void what_is_no_safe_http_url_is_refused(void **state)
 
 static void a_url_longer_than_the_ceiling_is_refused(void **state)
 {
-	AUTO_FREE char *text = xasprintf("https://h/%0*d", URL_MAX, 0);
+	AUTO_FREE char *text = xasprintf("https://h/%0*d", (int)URL_MAX, 0);
 	AUTO(url_clear) struct url u = URL_INIT, base = URL_INIT;
 
 	(void)state;
