@@ -1,5 +1,6 @@
 /* cmd_copy.c - `regmirror copy SRC DST`: one repository, tag or digest, without a configuration
  * file. */
+#include <assert.h>
 #include <pwd.h>
 
 #include "oci/reference.h"
@@ -97,6 +98,7 @@ static int base_config(const struct program *program, struct config **ret, struc
 /* Hosts of --plain become entries like those of a file. */
 static int add_plain_hosts(struct config *config, struct error *err)
 {
+	assert(config);
 	for (size_t i = 0; i < args.plain.n; i++) {
 		const char *host = args.plain.items[i];
 

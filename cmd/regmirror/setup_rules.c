@@ -231,7 +231,9 @@ int setup_target(struct setup *s, const char *name, const char *registry, const 
 	s->targets =
 		array_grow(s->targets, s->n_targets, &s->cap_targets, sizeof(struct sync_target *));
 	target.identity = steal(&identity);
-	*ret = s->targets[s->n_targets++] = xmemdup(&target, sizeof(target));
+	*ret = xkeep(1, sizeof(target));
+	**ret = target;
+	s->targets[s->n_targets++] = *ret;
 	return 0;
 }
 
@@ -296,7 +298,7 @@ static int set_targets(struct setup *s, const struct config_rule *from, struct r
 			"rule %s has more than %d targets",
 			from->name,
 			TRANSFER_DESTINATIONS_MAX);
-	parts->targets = xcalloc(from->n_targets, sizeof(struct sync_target *));
+	parts->targets = xkeep(from->n_targets, sizeof(struct sync_target *));
 	for (size_t i = 0; i < from->n_targets; i++) {
 		const struct config_target *t = &s->config->targets[from->targets[i]];
 		int rc = setup_target(s,

@@ -49,7 +49,7 @@ static void list_source(struct sync_run *run, uint32_t index)
 	struct registry_list list = {.attempts = REGISTRY_ATTEMPTS};
 
 	if (rule->tags || rule->digest) {
-		for (size_t i = 0; i < rule->n_tags; i++)
+		for (size_t i = 0; rule->tags && i < rule->n_tags; i++)
 			keep_tag(repo, rule->tags[i]);
 		window_done(run);
 		return;

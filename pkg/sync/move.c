@@ -11,7 +11,7 @@ struct moving {
 	size_t n;
 };
 
-static void start_blob(struct sync_run *run, uint32_t place);
+static void start_blob(struct sync_run *run, uint32_t index);
 
 static void place_settled(struct sync_run *run, uint32_t index)
 {
@@ -74,7 +74,7 @@ static void place_result(struct moving *m, size_t i, struct error *err, bool mou
 		return;
 	}
 	p->state = PLACE_FAILED;
-	p->err = xcalloc(1, sizeof(*p->err));
+	p->err = xkeep(1, sizeof(*p->err));
 	error_move(p->err, err);
 	(void)error_wrap(p->err,
 		-1,

@@ -80,7 +80,8 @@ static void head_done(void *ctx, struct registry_reply *reply, struct error *err
 	struct place *p = &c.run->places[c.place];
 
 	(void)reply;
-	free(steal(&p->checking));
+	free(p->checking);
+	p->checking = NULL;
 	if (!err) {
 		p->state = PLACE_PRESENT;
 	} else if (err->code == ERR_NOTFOUND || err->code == ERR_CORRUPT) {
@@ -90,7 +91,7 @@ static void head_done(void *ctx, struct registry_reply *reply, struct error *err
 		const struct spot *spot = &c.run->spots[p->spot];
 
 		p->state = PLACE_FAILED;
-		p->err = xcalloc(1, sizeof(*p->err));
+		p->err = xkeep(1, sizeof(*p->err));
 		error_move(p->err, err);
 		(void)error_wrap(p->err,
 			-1,
@@ -117,7 +118,7 @@ static void head(struct sync_run *run, uint32_t index)
 	};
 
 	p->state = PLACE_CHECKING;
-	p->checking = xmalloc(sizeof(*p->checking));
+	p->checking = xkeep(1, sizeof(*p->checking));
 	*p->checking = (struct checking){run, index, NULL};
 	get.ctx = p->checking;
 	p->checking->call = registry_blob_head(spot->target->registry, &get);

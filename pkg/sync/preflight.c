@@ -5,7 +5,7 @@
 #include "util/parse.h"
 
 /* Bytes left free on the store's disk, for its index, the state and everybody else. */
-#define DISK_RESERVE (64u * 1024 * 1024)
+#define DISK_RESERVE (64ULL * 1024 * 1024)
 #define PROBE_WINDOW 8
 
 /* ---- space ---- */

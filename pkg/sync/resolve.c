@@ -18,7 +18,7 @@ static void add_cells(struct sync_run *run, const struct repo *repo)
 	}
 }
 
-/* Takes tag over. */
+/* Takes tag over. NOLINTNEXTLINE(readability-non-const-parameter): owned, and freed one day */
 static void add_image(struct sync_run *run, size_t repo, char *tag, enum select_reason reason)
 {
 	uint32_t first = (uint32_t)run->n_cells;

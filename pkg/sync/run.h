@@ -32,7 +32,7 @@
 #define LEASE_NAME_MAX 32 /* chars, with the NUL: "run 4194304" */
 /* Bytes of manifests held for pushing at once, all images together; a single larger one goes alone.
  */
-#define MANIFEST_BUDGET (4u * 1024 * 1024)
+#define MANIFEST_BUDGET (4ULL * 1024 * 1024)
 #define COMMIT_MS       500 /* what is remembered becomes durable at least so often */
 
 #define NO_INDEX UINT32_MAX
@@ -40,9 +40,10 @@
 /* Maps from a key to an index into one of the arrays below. */
 static inline void index_put(struct map *m, const void *key, size_t len, uint32_t index)
 {
-	/* NOLINTNEXTLINE(performance-no-int-to-ptr): an index is carried, never a pointer followed
-	 */
-	map_put(m, key, len, (void *)((uintptr_t)index + 1));
+	/* An index is carried, never a pointer followed. */
+	void *value = (void *)((uintptr_t)index + 1); /* NOLINT(performance-no-int-to-ptr) */
+
+	map_put(m, key, len, value);
 }
 
 static inline uint32_t index_get(const struct map *m, const void *key, size_t len)
@@ -303,11 +304,11 @@ NODISCARD int preflight(struct sync_run *run, struct error *err);
 /* ---- move.c ---- */
 NODISCARD int move_phase(struct sync_run *run, struct error *err);
 void move_cell(struct sync_run *run,
-	uint32_t cell); /* schedules what is missing; publishes when nothing is */
+	uint32_t index); /* schedules what is missing; publishes when nothing is */
 
 /* ---- publish.c ---- */
 void publish_cell(
-	struct sync_run *run, uint32_t cell); /* CELL_READY -> PUSHING -> STAGED or DONE */
+	struct sync_run *run, uint32_t index); /* CELL_READY -> PUSHING -> STAGED or DONE */
 void push_free(struct sync_run *run, struct push *push);
 NODISCARD int cell_record(struct sync_run *run, struct cell *cell, struct error *err);
 void cell_published(

@@ -303,25 +303,33 @@ static void announce(struct sync_run *run)
 			});
 }
 
+static int no_phase(struct sync_run *run, struct error *err)
+{
+	(void)run, (void)err;
+	return 0;
+}
+
+static int announce_phase(struct sync_run *run, struct error *err)
+{
+	announce(run);
+	return has_open_cells(run) ? preflight(run, err) : 0;
+}
+
 static int run_phases(struct sync_run *run, struct error *err)
 {
 	bool write = !run->options.plan_only;
+	int (*const phases[])(struct sync_run *, struct error *) = {
+		write && run->options.state ? together_recover : no_phase,
+		list_phase,
+		resolve_phase,
+		announce_phase,
+		write ? move_phase : no_phase,
+		write ? together_phase : no_phase,
+	};
 	int rc = 0;
 
-	if (write && run->options.state)
-		rc = together_recover(run, err);
-	if (rc == 0 && !run_over(run))
-		rc = list_phase(run, err);
-	if (rc == 0 && !run_over(run))
-		rc = resolve_phase(run, err);
-	if (rc == 0 && !run_over(run))
-		announce(run);
-	if (rc == 0 && !run_over(run) && has_open_cells(run))
-		rc = preflight(run, err);
-	if (rc == 0 && !run_over(run) && write)
-		rc = move_phase(run, err);
-	if (rc == 0 && !run_over(run) && write)
-		rc = together_phase(run, err);
+	for (size_t i = 0; i < ARRAY_SIZE(phases) && rc == 0 && !run_over(run); i++)
+		rc = phases[i](run, err);
 	return rc;
 }
 

@@ -36,7 +36,8 @@ static void move_over(struct tag_move *m)
 {
 	struct sync_run *run = m->run;
 
-	free(steal(&m->bytes));
+	free(m->bytes);
+	m->bytes = NULL;
 	if (m->err.code == ERR_NONE && !m->gone && run->options.state && m->set &&
 		state_move_done(run->options.state, m->set, &m->row, &m->err) < 0)
 		run_fatal(run, &m->err);

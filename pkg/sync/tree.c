@@ -265,7 +265,8 @@ static void wake(struct sync_run *run, uint32_t index)
 static void read_children(struct sync_run *run, uint32_t index, const struct manifest *view)
 {
 	uint32_t n = 0;
-	struct child *children = xcalloc(view->n_items ? view->n_items : 1, sizeof(*children));
+	struct node *node;
+	struct child *children = xkeep(view->n_items ? view->n_items : 1, sizeof(*children));
 
 	for (size_t i = 0; i < view->n_items; i++) {
 		const struct descriptor *d = &view->items[i];
@@ -280,18 +281,21 @@ static void read_children(struct sync_run *run, uint32_t index, const struct man
 			c.platform = platform_index(run, &d->platform);
 		children[n++] = c;
 	}
-	run->nodes[index].children = children;
-	run->nodes[index].n_children = n;
+	node = &run->nodes[index]; /* only now: node_of() moves them */
+	node->children = children;
+	node->n_children = n;
 }
 
 static void read_blobs(struct sync_run *run, uint32_t index, const struct manifest *view)
 {
-	uint32_t *blobs = xcalloc(view->n_items ? view->n_items : 1, sizeof(*blobs));
+	struct node *node;
+	uint32_t *blobs = xkeep(view->n_items ? view->n_items : 1, sizeof(*blobs));
 
 	for (size_t i = 0; i < view->n_items; i++)
 		blobs[i] = blob_of(run, &view->items[i]);
-	run->nodes[index].blobs = blobs;
-	run->nodes[index].n_blobs = (uint32_t)view->n_items;
+	node = &run->nodes[index];
+	node->blobs = blobs;
+	node->n_blobs = (uint32_t)view->n_items;
 }
 
 static int keep_bytes(
@@ -359,7 +363,8 @@ static void fetched(void *ctx, struct buf *body, const char *media_type, struct 
 	struct fetching f = *(struct fetching *)ctx;
 	struct node *node = &f.run->nodes[f.node];
 
-	free(steal(&node->fetching));
+	free(node->fetching);
+	node->fetching = NULL;
 	node->fetch = NULL;
 	if (err) {
 		error_move(&node->err, err);

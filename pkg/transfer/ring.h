@@ -20,7 +20,7 @@
  * Bytes.  Sizes from 128 KiB to 4 MiB made no difference in speed (sources.md
  * 6.4); it must exceed TRANSFER_HOLD_BACK by at least one read of libcurl (256 KiB).
  */
-#define RING_SIZE    (512u * 1024)
+#define RING_SIZE    ((size_t)512 * 1024)
 #define RING_READERS 8 /* sinks of one transfer; a rule has as many targets at most */
 
 struct ring {

@@ -7,7 +7,7 @@
  * a quarter of the ring). */
 #define RESUME_BYTES (RING_SIZE / 4)
 /* Ceiling of a chunk's memory; registries with a larger minimum part size get this much at once. */
-#define CHUNK_MAX (8u * 1024 * 1024)
+#define CHUNK_MAX ((size_t)8 * 1024 * 1024)
 
 static void drop_upload(struct sink *s, bool abandon)
 {

@@ -12,7 +12,7 @@
 static void name_of(const struct digest *digest, char name[static DIGEST_STR_MAX])
 {
 	digest_format(digest, name);
-	*strchr(name, ':') = '-';
+	name[strcspn(name, ":")] = '-';
 }
 
 int spool_open(struct spool_file *s, int dirfd, const struct digest *digest, uint64_t size,

@@ -98,3 +98,8 @@ void str_replace(char **p, const char *s)
 	*p = xstrdup(s); /* before the old one goes: s may point into it */
 	free(old);
 }
+
+void *xkeep(size_t n, size_t size)
+{
+	return xcalloc(n, size);
+}
