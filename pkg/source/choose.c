@@ -10,10 +10,13 @@ static bool is_struck_out(const struct source *s)
 	return s->strikes >= SOURCE_STRIKES && !s->authority;
 }
 
+/* The limit for all together stops repetitions: whoever was not asked yet is asked once. */
 static bool eligible(const struct source_set *set, const struct source_trials *t, size_t i)
 {
 	const struct source *s = &set->items[i];
 
+	if (t->attempts >= SOURCE_ATTEMPTS_BLOB && t->each[i].attempts > 0)
+		return false;
 	if (t->authority_only && !s->authority)
 		return false;
 	return !t->each[i].excluded && t->each[i].attempts < SOURCE_ATTEMPTS_EACH &&
@@ -32,8 +35,6 @@ enum source_verdict source_choose(const struct source_set *set, const struct sou
 	uint64_t best_at = UINT64_MAX;
 	bool best_fresh = false;
 
-	if (trials->attempts >= SOURCE_ATTEMPTS_BLOB)
-		return SOURCE_NONE;
 	for (size_t i = 0; i < set->n; i++) {
 		const struct source_trial *t = &trials->each[i];
 		bool fresh = t->attempts == 0;
@@ -42,6 +43,8 @@ enum source_verdict source_choose(const struct source_set *set, const struct sou
 		if (!eligible(set, trials, i))
 			continue;
 		at = later(later(t->not_before_ms, set->items[i].parked_until_ms), now_ms);
+		if (at - now_ms > SOURCE_PARK_MAX_SEC * (uint64_t)1000)
+			continue; /* not in this run */
 		if (at < best_at || (at == best_at && fresh && !best_fresh)) {
 			best = i;
 			best_at = at;
@@ -76,28 +79,32 @@ static bool has_other(const struct source_set *set, const struct source *s, uint
 }
 
 /* Failures that tell something of the source, not of this digest. */
-static void learn_health(
-	const struct source_set *set, struct source *s, const struct error *err, uint64_t now_ms)
+static void learn_health(const struct source_set *set, struct source *s, const struct error *err,
+	bool authority_only, uint64_t now_ms)
 {
 	s->failures_in_row++;
 	if (err->retry_sec > 0) {
 		uint64_t until = now_ms + 1000 * (uint64_t)err->retry_sec;
 
 		s->parked_until_ms = later(s->parked_until_ms, until);
-	} else if (s->failures_in_row >= SOURCE_BREAKER && has_other(set, s, now_ms)) {
+	} else if (s->failures_in_row >= SOURCE_BREAKER && !authority_only &&
+		   has_other(set, s, now_ms)) {
 		s->parked_until_ms =
 			now_ms + SOURCE_PARK_MS * 4 / 5 + random_below(SOURCE_PARK_MS * 2 / 5);
 		s->failures_in_row = 0;
 	}
 }
 
-static void learn_failure(struct source_set *set, struct source *s, struct source_trial *t,
+static void learn_failure(struct source_set *set, struct source_trials *trials, size_t index,
 	const struct error *err, uint64_t now_ms)
 {
+	struct source *s = &set->items[index];
+	struct source_trial *t = &trials->each[index];
+
 	remember_error(s, err);
 	switch (err->code) {
 	case ERR_TEMP:
-		learn_health(set, s, err, now_ms);
+		learn_health(set, s, err, trials->authority_only, now_ms);
 		t->not_before_ms =
 			now_ms + backoff_ms(SOURCE_BACKOFF_MS, SOURCE_BACKOFF_CAP_MS, t->attempts);
 		if (err->retry_sec > SOURCE_PARK_MAX_SEC)
@@ -139,11 +146,11 @@ void source_learn(struct source_set *set, struct source_trials *trials, size_t i
 	t->attempts++;
 	trials->attempts++;
 	if (err) {
-		learn_failure(set, s, t, err, now_ms);
+		learn_failure(set, trials, index, err, now_ms);
 		return;
 	}
+	/* A park stays: this answer may be to a question from before. */
 	s->failures_in_row = 0;
-	s->parked_until_ms = 0;
 	s->last_contact_sec = clock_wall_sec();
 }
 
