@@ -221,12 +221,16 @@ static void an_empty_blob_is_fetched_like_any_other(void **state)
 		NULL,
 		{.want = "GET ", .lacks = "Range:", .status = 200},
 		{.want = "GET ", .status = 404},
-		{.want = "GET ", .status = 200, .body = "x", .length = ""});
+		{.want = "GET ", .status = 200, .body = "x", .length = ""},
+		{.want = "GET ", .status = 200, .body = "x", .cut = true},
+		{.want = "GET ", .status = 204});
 
 	(void)state;
 	assert_int_equal(get_sized(&s, 0, 0, 0), ERR_NONE);
 	assert_int_equal(get_sized(&s, 0, 0, 0), ERR_NOTFOUND);
 	assert_int_equal(get_sized(&s, 0, 0, 0), ERR_CORRUPT);
+	assert_int_equal(get_sized(&s, 0, 0, 0), ERR_CORRUPT);
+	assert_int_equal(get_sized(&s, 0, 0, 0), ERR_REMOTE);
 	script_end(&s);
 }
 
