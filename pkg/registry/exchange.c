@@ -115,9 +115,8 @@ static void note_throttling(
 	struct registry_exchange *x, const struct http_response *r, struct error *err)
 {
 	AUTO(url_clear) struct url url = URL_INIT;
-	const uint32_t sec = r->retry_after > BUDGET_RETRY_AFTER_MAX_SEC
-				     ? BUDGET_RETRY_AFTER_MAX_SEC
-				     : r->retry_after;
+	/* What is not waited for at all must not make others wait: they hear it themselves. */
+	const uint32_t sec = r->retry_after > BUDGET_RETRY_AFTER_MAX_SEC ? 0 : r->retry_after;
 
 	x->registry->stats.throttled += x->status == ANSWER_TOO_MANY_REQUESTS;
 	err->retry_sec = (int)(r->retry_after > INT32_MAX ? INT32_MAX : r->retry_after);
@@ -266,9 +265,15 @@ static enum http_io on_read(void *ctx, char *to, size_t room, size_t *ret_n)
 	return io;
 }
 
+/*
+ * For a connection that died: nobody knows what of the body arrived, and an upload session keeps
+ * it.  The same bytes again would land behind themselves; the caller begins a new session.
+ */
 static bool on_rewind(void *ctx)
 {
-	return registry_exchange_rewind(ctx);
+	const struct registry_exchange *x = ctx;
+
+	return x->body_read == 0;
 }
 
 /* ---- sending ---- */
