@@ -14,6 +14,13 @@ struct transfer_engine *transfer_engine_new(const struct transfer_options *optio
 	return e;
 }
 
+static bool is_quiet(void *ctx)
+{
+	const struct transfer_engine *e = ctx;
+
+	return e->kicks == 0 && e->finishing == 0;
+}
+
 void transfer_engine_free(struct transfer_engine *engine)
 {
 	if (!engine)
@@ -30,6 +37,9 @@ void transfer_engine_free(struct transfer_engine *engine)
 		engine->waiting = j->next;
 		job_free(j);
 	}
+	/* Workers that write into the store cannot be stopped: their last word is awaited. */
+	if (!is_quiet(engine) && http_loop_run(engine->options.loop, is_quiet, engine, NULL) < 0)
+		return; /* the loop is broken; what it holds may still point here */
 	for (size_t i = 0; i < engine->n_ring_pool; i++)
 		free(engine->ring_pool[i]);
 	free(engine->ring_pool);
@@ -65,9 +75,20 @@ static void start_waiting(struct transfer_engine *e)
 }
 
 /* From the loop: so that done() never comes from inside transfer_blob(). */
-static void kick(void *ctx)
+static void kicked(void *ctx)
 {
-	start_waiting(ctx);
+	struct transfer_engine *e = ctx;
+
+	e->kicks--;
+	start_waiting(e);
+}
+
+static void kick(struct transfer_engine *engine)
+{
+	if (engine->kicks > 0)
+		return;
+	engine->kicks++;
+	http_loop_post(engine->options.loop, kicked, engine);
 }
 
 void engine_ended(struct transfer_engine *engine, struct job *j)
@@ -85,7 +106,7 @@ void engine_ended(struct transfer_engine *engine, struct job *j)
 	}
 	job_free(j);
 	if (engine->waiting)
-		http_loop_post(engine->options.loop, kick, engine);
+		kick(engine);
 }
 
 static struct sink sink_of(struct job *j, const struct transfer_destination *d)
@@ -120,7 +141,7 @@ void transfer_blob(struct transfer_engine *engine, const struct transfer_request
 	else
 		engine->waiting = j;
 	engine->waiting_last = j;
-	http_loop_post(engine->options.loop, kick, engine);
+	kick(engine);
 }
 
 void transfer_cancel_all(struct transfer_engine *engine)

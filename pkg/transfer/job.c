@@ -11,7 +11,7 @@
  * own counts. */
 #define JOB_PASSES_MAX 16
 /* Bytes that may be missing from the spool, so what a kill costs; well below RING_SIZE. */
-#define SPOOL_PIECE (128u * 1024)
+#define SPOOL_PIECE ((size_t)128 * 1024)
 /* Longest Retry-After of a destination that is waited for inside one run (sources.md 3.4). */
 #define JOB_WAIT_MAX_SEC SOURCE_PARK_MAX_SEC
 
@@ -131,7 +131,7 @@ static void finish(struct job *j)
 		all = false;
 		error_move(&errors[i], &j->sinks[i].err);
 	}
-	if (all && j->spool.fd >= 0) {
+	if (j->spool.fd >= 0 && (all || j->spool.length == 0)) {
 		j->engine->spool_used -= j->size;
 		spool_discard(&j->spool);
 	}
@@ -170,6 +170,15 @@ static int rewind_job(struct job *j, struct error *err)
 	return hasher_reset(j->hasher, j->digest.algo, err);
 }
 
+/* Each sink gets its own copy: one without an error would count as served. */
+static void fail_with(struct sink *s, const struct error *err)
+{
+	AUTO(error_clear) struct error copy = ERROR_INIT;
+
+	error_copy(&copy, err);
+	sink_fail(s, &copy);
+}
+
 /* All sinks that are not done, or failed for good, get the blob from byte 0. */
 static void begin_pass(struct job *j)
 {
@@ -179,7 +188,7 @@ static void begin_pass(struct job *j)
 	if (rewind_job(j, &err) < 0) {
 		for (size_t i = 0; i < j->n_sinks; i++)
 			if (j->sinks[i].state != SINK_DONE)
-				sink_fail(&j->sinks[i], &err);
+				fail_with(&j->sinks[i], &err);
 		return;
 	}
 	for (size_t i = 0; i < j->n_sinks; i++) {
@@ -234,16 +243,13 @@ static bool plan_pass(struct job *j)
 static void fail_sinks(struct job *j)
 {
 	for (size_t i = 0; i < j->n_sinks; i++) {
-		AUTO(error_clear) struct error err = ERROR_INIT;
-
 		if (!sink_is_active(&j->sinks[i]))
 			continue;
 		sink_abort(&j->sinks[i]);
-		error_copy(&err, &j->last);
 		/* Its sources were tried to the end: another pass would not help. */
-		if (err.code == ERR_TEMP)
+		if (j->last.code == ERR_TEMP)
 			j->sinks[i].attempts = REGISTRY_ATTEMPTS;
-		sink_fail(&j->sinks[i], &err);
+		fail_with(&j->sinks[i], &j->last);
 	}
 }
 
@@ -254,7 +260,8 @@ void job_restart(struct job *j)
 		j->engine->spool_used -= j->size;
 	spool_discard(&j->spool);
 	j->spool_tried = false;
-	if (j->passes >= JOB_PASSES_MAX) {
+	/* No source is to blame for what has no bytes: its descriptor is wrong. */
+	if (j->passes >= JOB_PASSES_MAX || j->size == 0) {
 		fail_sinks(j);
 		return;
 	}
@@ -262,6 +269,8 @@ void job_restart(struct job *j)
 		if (sink_is_active(&j->sinks[i]))
 			sink_abort(&j->sinks[i]);
 	begin_pass(j);
+	/* Sinks that open at once, as the store's do, call nobody back. */
+	job_wake(j);
 }
 
 static void blame(struct job *j, const struct error *err)
@@ -291,6 +300,7 @@ static void wrong_content(struct job *j, const struct digest *got)
 		giver ? "source " : "",
 		giver          ? giver
 		: j->from_file ? "a copy on disk"
+		: j->size == 0 ? "an empty blob"
 			       : "several sources",
 		digest_format(got, have));
 	job_event(j, NULL, &err, "dropped; trying another source from byte 0");
@@ -346,13 +356,10 @@ static void produce(struct job *j)
 {
 	if (j->position == j->size || awaits_mount(j))
 		return;
-	if (producer_is_idle(j)) {
-		producer_start(j);
-		if (producer_is_idle(j) && j->position < j->size)
-			fail_sinks(j);
-	} else {
+	if (!producer_is_idle(j))
 		producer_pump(j);
-	}
+	else if (!producer_start(j))
+		fail_sinks(j);
 }
 
 static void step_once(struct job *j)

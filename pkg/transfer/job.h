@@ -117,7 +117,8 @@ void job_event(struct job *j, const struct sink *sink, const struct error *err, 
 void job_free(struct job *j);
 
 /* ---- producer.c ---- */
-void producer_start(struct job *j); /* from job->position on; on failure job->last says why */
+/* From job->position on.  False: there is nobody left to ask, job->last says why. */
+bool producer_start(struct job *j);
 void producer_stop(struct job *j);
 void producer_pump(struct job *j); /* the ring has room again */
 bool producer_is_idle(const struct job *j);
@@ -147,6 +148,8 @@ struct transfer_engine {
 	size_t n_ring_pool;
 	uint64_t spool_used; /* bytes promised to running jobs */
 	uint64_t bytes;      /* received from sources */
+	/* What the loop will call back with this engine in hand: it outlives them. */
+	size_t kicks, finishing;
 };
 
 /* The job is over: its result was told.  Starts the next one that waits. */

@@ -62,8 +62,13 @@ static void answered(void *ctx, struct registry_reply *reply, struct error *err)
 		return;
 	}
 	event(f, err);
-	error_move(&f->last, err);
-	(void)error_wrap(&f->last, -(int)f->last.code, "source %s", set->items[f->source].name);
+	/* One that does not have it says nothing against one that could not be asked (promise 5).
+	 */
+	if (err->code != ERR_NOTFOUND || f->last.code == ERR_NONE) {
+		error_move(&f->last, err);
+		(void)error_wrap(
+			&f->last, -(int)f->last.code, "source %s", set->items[f->source].name);
+	}
 	ask(f);
 }
 
@@ -100,7 +105,9 @@ static void ask(void *ctx)
 		break;
 	}
 	if (f->last.code == ERR_NONE)
-		(void)error_set(&f->last, ERR_NOTFOUND, "no source is left to ask for it");
+		(void)error_set(&f->last,
+			ERR_TEMP,
+			"every source is parked, or gave too much wrong content in this run");
 	(void)error_wrap(&f->last, -(int)f->last.code, "manifest %s", f->digest);
 	f->request.done(f->request.ctx, NULL, NULL, &f->last);
 	fetch_free(f);

@@ -7,7 +7,7 @@
 #include "util/file.h"
 #include "util/mem.h"
 
-#define FILE_PIECE (128u * 1024) /* bytes read from a file at once: two to three fill the ring */
+#define FILE_PIECE ((size_t)128 * 1024) /* bytes read from a file at once: two to three fill the ring */
 
 bool producer_is_idle(const struct job *j)
 {
@@ -45,6 +45,7 @@ static void file_failed(struct job *j, struct error *err)
 static void pump_file(struct job *j)
 {
 	struct producer *p = &j->producer;
+	const uint64_t before = j->position;
 	AUTO(error_clear) struct error err = ERROR_INIT;
 
 	while (j->position < p->file_end) {
@@ -53,7 +54,7 @@ static void pump_file(struct job *j)
 		uint64_t left = p->file_end - j->position;
 
 		if (room == 0)
-			return;
+			break;
 		if (room > FILE_PIECE)
 			room = FILE_PIECE;
 		if (room > left)
@@ -69,7 +70,9 @@ static void pump_file(struct job *j)
 	}
 	if (p->kind == PRODUCER_FILE && j->position == p->file_end)
 		producer_stop(j);
-	job_wake(j);
+	/* Whoever made the room knows of these bytes; sinks that wait for some do not. */
+	if (p->kind == PRODUCER_NONE || j->position > before)
+		job_wake(j);
 }
 
 /* True when the store has the blob, and is now being read. */
@@ -153,6 +156,10 @@ static void source_failed(struct job *j, size_t index, uint64_t bytes, struct er
 {
 	source_learn(j->sources, &j->trials, index, bytes, err, clock_mono_ms());
 	job_event(j, NULL, err, "trying the next source from byte %" PRIu64, j->position);
+	/* One that does not have it says nothing against one that could not be asked (promise 5).
+	 */
+	if (err->code == ERR_NOTFOUND && j->last.code != ERR_NONE)
+		return;
 	error_move(&j->last, err);
 	(void)error_wrap(&j->last, -(int)j->last.code, "source %s", j->sources->items[index].name);
 }
@@ -212,7 +219,7 @@ static void get(struct job *j, size_t index)
 	j->producer.call = registry_blob_get(s->registry, &request);
 }
 
-static void start_from_source(struct job *j)
+static bool start_from_source(struct job *j)
 {
 	size_t index;
 	uint64_t wait;
@@ -220,30 +227,34 @@ static void start_from_source(struct job *j)
 	if (!j->sources) {
 		if (j->last.code == ERR_NONE)
 			(void)error_set(&j->last, ERR_NOTFOUND, "the store has no such blob");
-		return;
+		return false;
 	}
 	switch (source_choose(j->sources, &j->trials, clock_mono_ms(), &index, &wait)) {
 	case SOURCE_ASK:
 		get(j, index);
-		break;
+		return true;
 	case SOURCE_WAIT:
 		j->producer = (struct producer){.kind = PRODUCER_WAIT, .fd = -1};
 		j->producer.timer = http_timer_start(j->engine->options.loop, wait, wait_over, j);
-		break;
+		return true;
 	case SOURCE_NONE:
-		if (j->last.code == ERR_NONE)
-			(void)error_set(&j->last, ERR_NOTFOUND, "no source is left to ask for it");
 		break;
 	}
+	/* Nobody said that it is not there: it was not asked for. */
+	if (j->last.code == ERR_NONE)
+		(void)error_set(&j->last,
+			ERR_TEMP,
+			"every source is parked, or gave too much wrong content in this run");
+	return false;
 }
 
-void producer_start(struct job *j)
+bool producer_start(struct job *j)
 {
-	if (start_from_store(j) || start_from_spool(j)) {
-		pump_file(j);
-		return;
-	}
-	start_from_source(j);
+	if (!start_from_store(j) && !start_from_spool(j))
+		return start_from_source(j);
+	/* A short file is read to its end in here: what follows it is the next step's affair. */
+	pump_file(j);
+	return true;
 }
 
 void producer_pump(struct job *j)

@@ -6,7 +6,7 @@
 /* What a worker needs; it outlives the sink when that is aborted meanwhile. */
 struct sink_finish {
 	struct sink *sink; /* NULL: nobody waits any more */
-	struct http_loop *loop;
+	struct transfer_engine *engine;
 	struct store_writer *writer;
 	char *repository;
 	struct error err;
@@ -27,6 +27,7 @@ static void finished(void *ctx)
 	struct sink_finish *f = ctx;
 	struct sink *s = f->sink;
 
+	f->engine->finishing--;
 	if (s) {
 		struct job *j = s->job;
 
@@ -46,22 +47,23 @@ static void finish_run(void *ctx)
 	struct sink_finish *f = ctx;
 
 	f->rc = store_writer_finish(f->writer, f->repository, &f->err);
-	http_loop_post(f->loop, finished, f);
+	http_loop_post(f->engine->options.loop, finished, f);
 }
 
 static void submit(struct sink *s)
 {
-	const struct transfer_options *o = &s->job->engine->options;
+	struct transfer_engine *e = s->job->engine;
 	struct sink_finish *f = xcalloc(1, sizeof(*f));
 
 	f->sink = s;
-	f->loop = o->loop;
+	f->engine = e;
 	f->writer = steal(&s->writer);
 	f->repository = xstrdup(s->repository);
 	s->finish = f;
 	s->state = SINK_CLOSING;
+	e->finishing++;
 	/* A full queue: this thread does it, which is the back-pressure the workers ask for. */
-	if (!workers_submit(o->workers, finish_run, f))
+	if (!workers_submit(e->options.workers, finish_run, f))
 		finish_run(f);
 }
 

@@ -27,7 +27,7 @@
 #include "store/store.h"
 #include "util/workers.h"
 
-#define TRANSFER_HOLD_BACK        (64u * 1024) /* bytes (design.md 2, promise 3) */
+#define TRANSFER_HOLD_BACK        ((size_t)64 * 1024) /* bytes (design.md 2, promise 3) */
 #define TRANSFER_DESTINATIONS_MAX 8
 
 struct transfer_engine;
@@ -54,7 +54,10 @@ struct transfer_options {
 };
 
 struct transfer_engine *transfer_engine_new(const struct transfer_options *options) NODISCARD;
-/* Abandons what runs, without callbacks; spooled bytes are kept. NULL is fine. */
+/*
+ * Abandons what runs, without callbacks; spooled bytes are kept.  While workers still write into
+ * the store the loop is run until they are done.  NULL is fine.
+ */
 void transfer_engine_free(struct transfer_engine *engine);
 DEFINE_CLEANUP(struct transfer_engine *, transfer_engine_free);
 
