@@ -278,9 +278,30 @@ static int default_type(const struct shape *s, struct manifest *m, struct error 
 }
 
 /*
- * Settles kind and media_type.  A document that can be read as both kinds is
- * refused whatever its type says: two readers would see two images (CVE-2021-41190).
+ * What its members make it.  A document that can be read as both kinds is refused whatever its
+ * type says: two readers would see two images (CVE-2021-41190).
  */
+static int kind_of_members(
+	const struct shape *s, enum media_kind by_type, enum media_kind *ret, struct error *err)
+{
+	/* "manifests": null is how Go's encoder writes an empty list. */
+	bool index = s->manifests || (by_type == MEDIA_INDEX && jx_has(s->root, "manifests"));
+	bool manifest = s->layers || s->config;
+
+	if (s->manifests && manifest)
+		return error_set(err,
+			ERR_REMOTE,
+			"has both 'manifests' and '%s'",
+			s->layers ? "layers" : "config");
+	if (!index && !manifest)
+		return error_set(err,
+			ERR_REMOTE,
+			"neither manifest nor index: it has no config, layers or manifests");
+	*ret = manifest ? MEDIA_MANIFEST : MEDIA_INDEX;
+	return 0;
+}
+
+/* Settles kind and media_type. */
 static int classify(
 	const struct shape *s, const char *content_type, struct manifest *m, struct error *err)
 {
@@ -290,20 +311,9 @@ static int classify(
 	if (rc < 0)
 		return rc;
 	by_type = media_kind(m->media_type);
-	if (s->manifests && (s->layers || s->config))
-		return error_set(err,
-			ERR_REMOTE,
-			"has both 'manifests' and '%s'",
-			s->layers ? "layers" : "config");
-	/* "manifests": null is how Go's encoder writes an empty list. */
-	if (s->manifests || (by_type == MEDIA_INDEX && jx_has(s->root, "manifests")))
-		m->kind = MEDIA_INDEX;
-	if (s->layers || s->config)
-		m->kind = MEDIA_MANIFEST;
-	if (m->kind == MEDIA_UNKNOWN)
-		return error_set(err,
-			ERR_REMOTE,
-			"neither manifest nor index: it has no config, layers or manifests");
+	rc = kind_of_members(s, by_type, &m->kind, err);
+	if (rc < 0)
+		return rc;
 	if (by_type != MEDIA_UNKNOWN && by_type != m->kind)
 		return error_set(err,
 			ERR_REMOTE,
