@@ -81,8 +81,9 @@ UNIT_SRC  := $(wildcard tests/unit/*/test_*.c)
 HELP_SRC  := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*/*.c))
 FUZZ_SRC  := $(wildcard tests/fuzz/fuzz_*.c)
 BENCH_SRC := $(wildcard bench/*.c)
-C_SRC     := $(PKG_SRC) $(CMD_SRC) $(UNIT_SRC) $(HELP_SRC) $(BENCH_SRC) $(FUZZ_SRC) tests/fuzz/standalone.c
-HEADERS   := $(foreach p,$(PKGS),$(wildcard pkg/$(p)/*.h)) $(wildcard cmd/*/*.h tests/unit/*/*.h)
+LAB_SRC   := $(wildcard bench/peerlab/*.c)
+C_SRC     := $(PKG_SRC) $(CMD_SRC) $(UNIT_SRC) $(HELP_SRC) $(BENCH_SRC) $(LAB_SRC) $(FUZZ_SRC) tests/fuzz/standalone.c
+HEADERS   := $(foreach p,$(PKGS),$(wildcard pkg/$(p)/*.h)) $(wildcard cmd/*/*.h tests/unit/*/*.h bench/*.h)
 BINS      := $(PROGS:%=$(O)/bin/%)
 UNITS     := $(UNIT_SRC:tests/unit/%.c=$(O)/unit/%)
 BENCHES   := $(BENCH_SRC:bench/%.c=$(O)/bench/%)
@@ -163,7 +164,7 @@ demo: deps-demo               ## the main job on this machine, from nothing to a
 test: deps-test               ## set up the machine, then check and e2e
 	@$(MAKE) check
 	@$(MAKE) e2e
-build-tests: $(BINS) $(UNITS) $(REPLAYS)
+build-tests: $(BINS) $(UNITS) $(REPLAYS) $(BENCHES) $(LAB_SRC:%.c=$(O)/obj/%.o)
 check:                        ## unit tests, command-line tests, fuzz corpora
 	@$(MAKE) $(PARALLEL) build-tests
 	@$(MAKE) unit
@@ -224,8 +225,9 @@ fuzz:                         ## run each fuzz target for FUZZ_SECONDS (clang; F
 fuzzers: $(FUZZERS)
 $(O)/bin/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(call libs_of,$(PKGS))
 	@mkdir -p $(@D); echo "  LD      $@"; $(CC) $(LDFLAGS) -fsanitize=fuzzer $(LDHARDEN) -o $@ $+ $(PC_LIBS)
-bench: $(BENCHES)             ## run the microbenchmarks
+bench: $(BINS) $(BENCHES)     ## microbenchmarks, and a small comparison with skopeo
 	@set -e; for b in $(BENCHES); do $$b; done
+	@REGMIRROR_BIN=$(abspath $(O)/bin/regmirror) bench/compare-with-skopeo.sh
 
 # ---- shipping --------------------------------------------------------------------------
 MAN1      := $(wildcard cmd/*/*.1)

@@ -1,0 +1,3 @@
+#!/bin/sh
+# 32 transfers and connections at once
+JOBS=32 exec "$(dirname "$0")/regmirror.sh"
