@@ -90,6 +90,8 @@ const char *const state_migrations[] = {
 const char *const state_statements[] = {
 	[STMT_PLACE_FIND] = "SELECT id FROM place WHERE target = ?1 AND repository = ?2",
 	[STMT_PLACE_PUT] = "INSERT INTO place (target, repository) VALUES (?1, ?2)",
+	[STMT_PLACE_HAS_TAGS] = "SELECT EXISTS (SELECT 1 FROM tag t WHERE t.place = p.id)"
+				" FROM place p WHERE p.target = ?1 AND p.repository = ?2",
 	[STMT_TAG_GET] = TAG_COLUMNS " FROM place p JOIN tag t ON t.place = p.id AND t.name = ?3"
 				     " WHERE p.target = ?1 AND p.repository = ?2",
 	[STMT_TAG_PUT] = "INSERT OR REPLACE INTO tag (place, name, authority, source_repository,"

@@ -66,6 +66,17 @@ NODISCARD int state_tag_forget(struct state *s, const char *target, const char *
  */
 NODISCARD int state_repository_forget(
 	struct state *s, const char *target, const char *repository, struct error *err);
+/* What the state knows of a repository at a target. */
+enum state_repository {
+	STATE_REPOSITORY_UNKNOWN,
+	STATE_REPOSITORY_BEGUN,    /* something was, or may have been, put into it */
+	STATE_REPOSITORY_PUBLISHED /* and tags of it are remembered */
+};
+NODISCARD int state_repository_get(struct state *s, const char *target, const char *repository,
+	enum state_repository *ret, struct error *err);
+/* To be durable before the first byte goes there: a killed run's blobs are looked for then. */
+NODISCARD int state_repository_begin(
+	struct state *s, const char *target, const char *repository, struct error *err);
 typedef bool state_tag_fn(void *ctx, const struct state_tag *row);
 /* All tags of a repository at a target (repository NULL: of the target), in order of repository and
  * name. */

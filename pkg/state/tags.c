@@ -130,6 +130,35 @@ int state_repository_forget(
 	return write_end(s, repository_write_forget(s, target, repository, err), err);
 }
 
+int state_repository_get(struct state *s, const char *target, const char *repository,
+	enum state_repository *ret, struct error *err)
+{
+	AUTO(db_reset) struct db_stmt get = db_stmt(s->db, STMT_PLACE_HAS_TAGS);
+	int rc;
+
+	db_bind_text(&get, 1, target);
+	db_bind_text(&get, 2, repository);
+	rc = db_step(&get, err);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		*ret = STATE_REPOSITORY_UNKNOWN;
+	else
+		*ret = db_i64(&get, 0) ? STATE_REPOSITORY_PUBLISHED : STATE_REPOSITORY_BEGUN;
+	return 0;
+}
+
+int state_repository_begin(
+	struct state *s, const char *target, const char *repository, struct error *err)
+{
+	int64_t place = 0;
+	int rc = state_begin(s, err);
+
+	if (rc < 0)
+		return rc;
+	return write_end(s, place_get(s, target, repository, &place, err), err);
+}
+
 int state_tags(struct state *s, const char *target, const char *repository, state_tag_fn *fn,
 	void *ctx, struct error *err)
 {

@@ -80,16 +80,50 @@ static bool target_item(void *ctx, const char *tag, const struct descriptor *des
 	return true;
 }
 
-/* A repository that is gone: what was remembered of it is worth nothing. */
-static void forget_spot(struct sync_run *run, struct spot *spot)
+/*
+ * A repository without tags was never there, or has been wiped: what was remembered of it is worth
+ * nothing then, and no blob needs to be asked for.  Or a run was stopped before it published: what
+ * that one sent is there.
+ */
+static void explain_absence(struct sync_run *run, struct spot *spot)
 {
 	const char *identity = spot->target->identity;
+	enum state_repository known = STATE_REPOSITORY_UNKNOWN;
+	struct state *state = run->options.state;
 	AUTO(error_clear) struct error err = ERROR_INIT;
 
-	if (!run->options.state || run->options.plan_only || run_state_begin(run) < 0)
+	if (!state)
 		return;
-	if (state_repository_forget(run->options.state, identity, spot->repository, &err) < 0)
+	if (state_repository_get(state, identity, spot->repository, &known, &err) < 0) {
 		run_fatal(run, &err);
+		return;
+	}
+	spot->absent = known != STATE_REPOSITORY_BEGUN;
+	if (known != STATE_REPOSITORY_PUBLISHED || run->options.plan_only ||
+		run_state_begin(run) < 0)
+		return;
+	if (state_repository_forget(state, identity, spot->repository, &err) < 0)
+		run_fatal(run, &err);
+}
+
+void spots_begin(struct sync_run *run)
+{
+	AUTO(error_clear) struct error err = ERROR_INIT;
+
+	if (run_state_begin(run) < 0)
+		return;
+	for (size_t i = 0; i < run->n_spots; i++) {
+		const struct spot *spot = &run->spots[i];
+
+		if (spot->target->registry && state_repository_begin(run->options.state,
+						      spot->target->identity,
+						      spot->repository,
+						      &err) < 0) {
+			run_fatal(run, &err);
+			return;
+		}
+	}
+	run_commit(run);
 }
 
 static void target_done(void *ctx, struct registry_reply *reply, struct error *err)
@@ -204,6 +238,6 @@ int list_phase(struct sync_run *run, struct error *err)
 	rc = phase_run(run, run->n_repos + run->n_spots, LIST_WINDOW, list_start, NULL, err);
 	for (size_t i = 0; rc == 0 && i < run->n_spots; i++)
 		if (run->spots[i].absent)
-			forget_spot(run, &run->spots[i]);
+			explain_absence(run, &run->spots[i]);
 	return rc;
 }

@@ -40,21 +40,6 @@ static uint32_t place_of(struct sync_run *run, uint32_t blob, const struct cell 
 
 /* ---- one place ---- */
 
-static bool is_believed(struct sync_run *run, const struct place *p)
-{
-	const struct spot *spot = &run->spots[p->spot];
-	bool there = false;
-
-	if (!run->options.state || state_location_has(run->options.state,
-					   spot->target->identity,
-					   spot->repository,
-					   &run->blobs[p->blob].digest,
-					   &there,
-					   NULL) < 0)
-		return false;
-	return there;
-}
-
 static void cell_checked(struct sync_run *run, struct cell *cell);
 
 static void wake(struct sync_run *run, uint32_t index)
@@ -131,7 +116,7 @@ static void check(struct sync_run *run, uint32_t index)
 
 	if (p->state != PLACE_UNKNOWN)
 		return;
-	if (spot->target->store || (spot->absent && !is_believed(run, p)))
+	if (spot->target->store || spot->absent)
 		p->state =
 			PLACE_MISSING; /* for the store: a link is made, or the bytes are fetched */
 	else

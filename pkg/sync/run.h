@@ -271,6 +271,8 @@ uint32_t run_spot(struct sync_run *run, struct sync_target *target, const char *
 
 /* ---- list.c ---- */
 NODISCARD int list_phase(struct sync_run *run, struct error *err);
+/* That the run is going to write there is durable after: the next one looks for what arrived. */
+void spots_begin(struct sync_run *run);
 
 /* ---- resolve.c ---- */
 NODISCARD int resolve_phase(struct sync_run *run, struct error *err);

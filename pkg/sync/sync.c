@@ -315,6 +315,14 @@ static int announce_phase(struct sync_run *run, struct error *err)
 	return has_open_cells(run) ? preflight(run, err) : 0;
 }
 
+static int begin_phase(struct sync_run *run, struct error *err)
+{
+	(void)err; /* run_fatal() has it */
+	if (has_open_cells(run))
+		spots_begin(run);
+	return 0;
+}
+
 static int run_phases(struct sync_run *run, struct error *err)
 {
 	bool write = !run->options.plan_only;
@@ -323,6 +331,7 @@ static int run_phases(struct sync_run *run, struct error *err)
 		list_phase,
 		resolve_phase,
 		announce_phase,
+		write && run->options.state ? begin_phase : no_phase,
 		write ? move_phase : no_phase,
 		write ? together_phase : no_phase,
 	};

@@ -87,6 +87,30 @@ static void a_forgotten_repository_loses_tags_and_locations_at_that_target_only(
 	assert_true(elsewhere);
 }
 
+static enum state_repository known(struct state *state, const char *repository)
+{
+	enum state_repository found = STATE_REPOSITORY_UNKNOWN;
+
+	assert_int_equal(state_repository_get(state, BOX, repository, &found, NULL), 0);
+	return found;
+}
+
+static void a_repository_that_was_begun_is_known_before_it_has_tags(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(known(f->state, "a"), STATE_REPOSITORY_UNKNOWN);
+	assert_int_equal(state_repository_begin(f->state, BOX, "a", NULL), 0);
+	assert_int_equal(known(f->state, "a"), STATE_REPOSITORY_BEGUN);
+	assert_int_equal(known(f->state, "a/b"), STATE_REPOSITORY_UNKNOWN);
+	assert_int_equal(tag_try(f->state, BOX, "a", "v1"), 0);
+	assert_int_equal(known(f->state, "a"), STATE_REPOSITORY_PUBLISHED);
+	assert_int_equal(state_repository_begin(f->state, BOX, "a", NULL), 0);
+	assert_int_equal(known(f->state, "a"), STATE_REPOSITORY_PUBLISHED);
+	assert_int_equal(state_repository_forget(f->state, BOX, "a", NULL), 0);
+	assert_int_equal(known(f->state, "a"), STATE_REPOSITORY_BEGUN);
+}
+
 struct listing {
 	struct state *state;
 	char text[100]; /* "repository:tag " of each row */
@@ -162,6 +186,7 @@ int main(void)
 		WITH_STATE(what_is_not_remembered_is_not_found),
 		WITH_STATE(a_forgotten_tag_is_gone_and_others_stay),
 		WITH_STATE(a_forgotten_repository_loses_tags_and_locations_at_that_target_only),
+		WITH_STATE(a_repository_that_was_begun_is_known_before_it_has_tags),
 		WITH_STATE(tags_are_listed_in_order_of_repository_and_name),
 		WITH_STATE(a_location_is_believed_until_it_is_forgotten),
 	};
