@@ -230,7 +230,7 @@ static void move_place(struct sync_run *run, struct cell *cell, uint32_t index)
 		break;
 	}
 	cell->pending++;
-	waiter_add(run, &p->waiters, (uint32_t)(cell - run->cells));
+	waiter_add(run, &p->waiters, (uint32_t)(cell - run->cells), 0);
 	if (p->state == PLACE_MISSING)
 		start_blob(run, index);
 }

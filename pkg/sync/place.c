@@ -188,7 +188,7 @@ static void check_for(struct sync_run *run, struct cell *cell, uint32_t index)
 	check(run, index);
 	if (run->places[index].state == PLACE_CHECKING) {
 		cell->pending++;
-		waiter_add(run, &run->places[index].waiters, (uint32_t)(cell - run->cells));
+		waiter_add(run, &run->places[index].waiters, (uint32_t)(cell - run->cells), 0);
 	} else if (run->places[index].state == PLACE_FAILED) {
 		cell_fail(run, cell, run->places[index].err);
 	}

@@ -395,7 +395,8 @@ static void add_node(struct sync_run *run, void *ctx, uint32_t node)
 {
 	struct push *push = ctx;
 
-	(void)run;
+	if (run->nodes[node].is_blob)
+		return; /* it is there: its place was waited for */
 	push->nodes = array_grow(push->nodes, push->n, &push->cap, sizeof(*push->nodes));
 	push->nodes[push->n++] = node;
 }

@@ -23,9 +23,12 @@
 
 #define INDEX_DEPTH_MAX     4    /* nesting of indexes (protocol.md 8.1 step 4) */
 #define IMAGE_MANIFESTS_MAX 4096 /* manifests below one tag; the largest known have some dozen */
-#define RESOLVE_WINDOW      64   /* images that are looked into at once */
-#define PUBLISH_WINDOW      64   /* images whose manifests are pushed at once */
-#define MOVE_AHEAD          256  /* blobs queued or moving, beyond which no further image begins */
+#define IMAGE_BLOBS_MAX \
+	65536              /* blobs below one tag, repetitions counted; real ones: some hundred */
+#define RESOLVE_WINDOW 64  /* images that are looked into at once */
+#define FETCH_WINDOW   128 /* manifests asked for at once; the others wait as indexes */
+#define PUBLISH_WINDOW 64  /* images whose manifests are pushed at once */
+#define MOVE_AHEAD     256 /* blobs queued or moving, beyond which no further image begins */
 /* Seconds that a finished blob is safe from the store's collector, until its manifest refers to it.
  */
 #define LEASE_SEC      (24u * 3600)
@@ -55,15 +58,16 @@ static inline uint32_t index_get(const struct map *m, const void *key, size_t le
 
 /* A list of cells that wait for something, as indexes into run->waiters. */
 struct waiter {
-	uint32_t cell; /* or image, while trees are walked */
-	uint32_t next; /* NO_INDEX: the last */
+	uint32_t cell;  /* or image, while trees are walked */
+	uint32_t depth; /* below the image's root, while trees are walked */
+	uint32_t next;  /* NO_INDEX: the last */
 };
 
 struct child {
 	uint64_t size; /* as the parent declares it */
 	uint32_t node;
 	bool has_platform, attestation;
-	uint16_t platform; /* index into run->platforms */
+	uint32_t platform; /* index into run->platforms */
 };
 
 enum node_state {
@@ -77,7 +81,7 @@ struct node {
 	struct digest digest;
 	enum node_state state;
 	enum media_kind kind;
-	uint16_t media_type; /* index into run->media_types */
+	uint32_t media_type; /* index into run->media_types */
 	uint32_t size;       /* bytes, once ready */
 	uint32_t repo;       /* that it was fetched for: index into run->repos */
 	bool unreadable;     /* NODE_FAILED by its own bytes: no other source has better ones */
@@ -87,7 +91,15 @@ struct node {
 	uint32_t *blobs;
 	uint32_t n_blobs;
 	uint32_t waiters; /* images */
-	struct error err; /* NODE_FAILED */
+	/*
+	 * A child of no known type may be a blob (BuildKit's caches list such): it is one when no
+	 * source has it as a manifest.  `declared` is its size, and part of its key, then.
+	 */
+	bool may_be_blob;
+	bool is_blob; /* NODE_READY: it is its only blob, and is not put as a manifest */
+	uint64_t declared;
+	uint32_t next_fetch; /* in the queue of those that wait for the window */
+	struct error err;    /* NODE_FAILED */
 	struct manifest_fetch *fetch;
 	struct fetching *fetching; /* its context */
 };
@@ -185,9 +197,9 @@ struct image {
 	uint32_t root;  /* node; NO_INDEX: not resolved */
 	enum image_state state;
 	enum select_reason reason;
-	uint32_t pending; /* nodes that its walk waits for */
-	uint32_t n_nodes;
-	bool sparse; /* children are left out by platforms */
+	uint32_t pending;          /* nodes that its walk waits for */
+	uint32_t n_nodes, n_blobs; /* that its walk met */
+	bool sparse;               /* children are left out by platforms */
 	struct registry_call *call;
 };
 
@@ -223,7 +235,9 @@ struct sync_run {
 	size_t n_cells, cap_cells;
 	struct node *nodes;
 	size_t n_nodes, cap_nodes;
-	struct map *node_map; /* digest -> index + 1 */
+	struct map *node_map;             /* digest and declared -> index + 1 */
+	size_t fetching;                  /* manifests asked for now */
+	uint32_t fetch_first, fetch_last; /* nodes that wait for their turn; NO_INDEX: none */
 	struct blob *blobs;
 	size_t n_blobs, cap_blobs;
 	struct map
@@ -237,6 +251,7 @@ struct sync_run {
 	size_t n_media_types, cap_media_types;
 	struct platform *platforms;
 	size_t n_platforms, cap_platforms;
+	struct map *text_map; /* media type or platform, as text -> index + 1 */
 
 	struct window window;
 	struct push *budget_waiting; /* pushes that wait for manifest_bytes to fall */
@@ -266,7 +281,7 @@ struct cell *image_cell(struct sync_run *run, const struct image *image, size_t 
 /* The image's tag at its targets; NULL: it goes by digest. */
 const char *image_target_tag(const struct sync_run *run, const struct image *image);
 const struct sync_rule *image_rule(const struct sync_run *run, const struct image *image);
-void waiter_add(struct sync_run *run, uint32_t *list, uint32_t who);
+void waiter_add(struct sync_run *run, uint32_t *list, uint32_t who, uint32_t depth);
 uint32_t run_spot(struct sync_run *run, struct sync_target *target, const char *repository);
 
 /* ---- list.c ---- */

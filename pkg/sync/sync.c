@@ -50,11 +50,11 @@ void run_note(struct sync_run *run, const char *fmt, ...)
 		run->options.ctx, &(struct sync_event){.kind = SYNC_EVENT_NOTE, .text = text});
 }
 
-void waiter_add(struct sync_run *run, uint32_t *list, uint32_t who)
+void waiter_add(struct sync_run *run, uint32_t *list, uint32_t who, uint32_t depth)
 {
 	run->waiters =
 		array_grow(run->waiters, run->n_waiters, &run->cap_waiters, sizeof(*run->waiters));
-	run->waiters[run->n_waiters] = (struct waiter){who, *list};
+	run->waiters[run->n_waiters] = (struct waiter){who, depth, *list};
 	*list = (uint32_t)run->n_waiters++;
 }
 
@@ -395,6 +395,8 @@ static struct sync_run *run_new(
 	run->node_map = map_new(NULL);
 	run->blob_map = map_new(NULL);
 	run->place_map = map_new(NULL);
+	run->text_map = map_new(NULL);
+	run->fetch_first = run->fetch_last = NO_INDEX;
 	return run;
 }
 
@@ -445,6 +447,7 @@ static void free_nodes(struct sync_run *run)
 	map_free(run->node_map);
 	map_free(run->blob_map);
 	map_free(run->place_map);
+	map_free(run->text_map);
 }
 
 static void free_images(struct sync_run *run)

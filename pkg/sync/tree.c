@@ -7,43 +7,70 @@
 
 /* ---- tables ---- */
 
-static uint16_t media_type_index(struct sync_run *run, const char *type)
+/* Peers choose both, so neither their number nor the time to find one may grow unchecked. */
+static uint32_t media_type_index(struct sync_run *run, const char *type)
 {
-	for (size_t i = 0; i < run->n_media_types; i++)
-		if (strcmp(run->media_types[i], type) == 0)
-			return (uint16_t)i;
+	uint32_t index = index_get(run->text_map, type, strlen(type));
+
+	if (index != NO_INDEX)
+		return index;
 	run->media_types = array_grow(run->media_types,
 		run->n_media_types,
 		&run->cap_media_types,
 		sizeof(*run->media_types));
 	run->media_types[run->n_media_types] = xstrdup(type);
-	return (uint16_t)run->n_media_types++;
+	index = (uint32_t)run->n_media_types++;
+	index_put(run->text_map, type, strlen(type), index);
+	return index;
 }
 
-static uint16_t platform_index(struct sync_run *run, const struct platform *p)
+static uint32_t platform_index(struct sync_run *run, const struct platform *p)
 {
-	for (size_t i = 0; i < run->n_platforms; i++)
-		if (platform_equal(&run->platforms[i], p))
-			return (uint16_t)i;
+	char text[PLATFORM_TEXT_MAX];
+	AUTO_FREE char *key = xasprintf("platform %s", platform_format(p, text));
+	uint32_t index = index_get(run->text_map, key, strlen(key));
+
+	if (index != NO_INDEX)
+		return index;
 	run->platforms = array_grow(
 		run->platforms, run->n_platforms, &run->cap_platforms, sizeof(*run->platforms));
 	run->platforms[run->n_platforms] = *p;
-	return (uint16_t)run->n_platforms++;
+	index = (uint32_t)run->n_platforms++;
+	index_put(run->text_map, key, strlen(key), index);
+	return index;
 }
 
-static uint32_t node_of(struct sync_run *run, const struct digest *digest)
-{
-	uint32_t index = index_get(run->node_map, digest, sizeof(*digest));
+/* What may be a blob is a node of its own: an index that calls a manifest so harms only itself. */
+struct node_key {
+	uint64_t declared;
+	struct digest digest;
+	uint32_t may_be_blob;
+};
 
+/* maybe: the descriptor of a child that may be a blob; NULL: a manifest. */
+static uint32_t node_of(
+	struct sync_run *run, const struct digest *digest, const struct descriptor *maybe)
+{
+	struct node_key key;
+	uint32_t index;
+
+	memset(&key, 0, sizeof(key)); /* its padding is hashed, too */
+	key.digest = *digest;
+	key.declared = maybe ? maybe->size : 0;
+	key.may_be_blob = maybe != NULL;
+	index = index_get(run->node_map, &key, sizeof(key));
 	if (index != NO_INDEX)
 		return index;
 	run->nodes = array_grow(run->nodes, run->n_nodes, &run->cap_nodes, sizeof(*run->nodes));
 	index = (uint32_t)run->n_nodes++;
 	run->nodes[index] = (struct node){
 		.digest = *digest,
+		.may_be_blob = maybe != NULL,
+		.declared = key.declared,
+		.next_fetch = NO_INDEX,
 		.waiters = NO_INDEX,
 	};
-	index_put(run->node_map, digest, sizeof(*digest), index);
+	index_put(run->node_map, &key, sizeof(key), index);
 	return index;
 }
 
@@ -170,22 +197,6 @@ static void want_children(struct sync_run *run, struct image *image, uint32_t in
 	}
 }
 
-/* Depth of a node below the image's root, for the limit: by walking down, trees are tiny. */
-static unsigned depth_of(const struct sync_run *run, uint32_t from, uint32_t index, unsigned depth)
-{
-	if (from == index)
-		return depth;
-	if (depth > INDEX_DEPTH_MAX || run->nodes[from].state != NODE_READY)
-		return UINT32_MAX;
-	for (uint32_t i = 0; i < run->nodes[from].n_children; i++) {
-		unsigned d = depth_of(run, run->nodes[from].children[i].node, index, depth + 1);
-
-		if (d != UINT32_MAX)
-			return d;
-	}
-	return UINT32_MAX;
-}
-
 /* A child whose parent declares another size than it has; NULL: all agree. */
 static const struct child *find_misstated(
 	const struct sync_run *run, const struct image *image, uint32_t index)
@@ -195,6 +206,8 @@ static const struct child *find_misstated(
 
 		if (!is_wanted(run, image, c))
 			continue;
+		if (run->nodes[c->node].is_blob)
+			continue; /* its size is part of what it is */
 		if (c->size != run->nodes[c->node].size)
 			return c;
 		below = find_misstated(run, image, c->node);
@@ -237,28 +250,44 @@ static bool may_have_better(const struct node *node, const struct image *image)
 	return node->state == NODE_FAILED && !node->unreadable && node->repo != image->repo;
 }
 
-/* Every image that waited for this node goes on with it, or fails by it, or tries for itself. */
+/* An image that waited for this node goes on with it, or fails by it. */
+static void wake_one(struct sync_run *run, uint32_t index, const struct waiter *w)
+{
+	struct image *image = &run->images[w->cell];
+
+	image->pending--;
+	if (image->state != IMAGE_WALKING)
+		return;
+	image->n_nodes--; /* want() counts it again */
+	want(run, image, index, w->depth);
+	walked(run, image);
+}
+
+/*
+ * After a failure those go first that asked the repository which failed, and fail: only then may
+ * the others ask their own, or two repositories would be asked in turn for ever.
+ */
 static void wake(struct sync_run *run, uint32_t index)
 {
-	uint32_t at = run->nodes[index].waiters;
+	uint32_t at = run->nodes[index].waiters, later = NO_INDEX;
 
 	run->nodes[index].waiters = NO_INDEX;
 	while (at != NO_INDEX) {
 		struct waiter w = run->waiters[at];
-		struct image *image = &run->images[w.cell];
-		const struct node *node = &run->nodes[index];
-		unsigned depth = 0;
 
-		image->pending--;
-		if (node->state == NODE_FAILED && !may_have_better(node, image)) {
-			fail_image(run, image, &node->err);
-		} else if (image->state == IMAGE_WALKING) {
-			depth = depth_of(run, image->root, index, 0);
-			image->n_nodes--;
-			want(run, image, index, depth == UINT32_MAX ? 0 : depth);
-			walked(run, image);
+		if (may_have_better(&run->nodes[index], &run->images[w.cell])) {
+			run->waiters[at].next = later;
+			later = at;
+		} else {
+			wake_one(run, index, &w);
 		}
 		at = w.next;
+	}
+	while (later != NO_INDEX) {
+		struct waiter w = run->waiters[later];
+
+		wake_one(run, index, &w);
+		later = w.next;
 	}
 }
 
@@ -271,7 +300,7 @@ static void read_children(struct sync_run *run, uint32_t index, const struct man
 	for (size_t i = 0; i < view->n_items; i++) {
 		const struct descriptor *d = &view->items[i];
 		struct child c = {
-			.node = node_of(run, &d->digest),
+			.node = node_of(run, &d->digest, d->kind == MEDIA_UNKNOWN ? d : NULL),
 			.size = d->size,
 			.has_platform = d->flags & DESCRIPTOR_HAS_PLATFORM,
 			.attestation = d->flags & DESCRIPTOR_ATTESTATION,
@@ -322,6 +351,33 @@ int node_read(const struct sync_run *run, const struct node *node, char **ret, s
 	return 0;
 }
 
+static void become_blob(struct sync_run *run, uint32_t index)
+{
+	struct node *node = &run->nodes[index];
+	const struct descriptor d = {.digest = node->digest, .size = node->declared};
+
+	error_clear(&node->err);
+	node->blobs = xkeep(1, sizeof(*node->blobs));
+	node->blobs[0] = blob_of(run, &d);
+	node->n_blobs = 1;
+	node->is_blob = true;
+	node->state = NODE_READY;
+}
+
+/* Takes err over. */
+static void node_failed(struct sync_run *run, uint32_t index, struct error *err)
+{
+	struct node *node = &run->nodes[index];
+
+	if (node->may_be_blob &&
+		(node->unreadable || err->code == ERR_NOTFOUND || err->code == ERR_REMOTE)) {
+		become_blob(run, index);
+		return;
+	}
+	error_move(&node->err, err);
+	node->state = NODE_FAILED;
+}
+
 /* The bytes of a node, verified: reads them into children and blobs. */
 static void node_take(
 	struct sync_run *run, uint32_t index, const struct buf *body, const char *type)
@@ -332,10 +388,9 @@ static void node_take(
 	char text[DIGEST_STR_MAX];
 
 	if (manifest_parse(body->data, body->len, type, &view, &err) < 0) {
-		error_move(&node->err, &err);
-		(void)error_wrap(&node->err, -1, "manifest %s", digest_format(&node->digest, text));
-		node->state = NODE_FAILED;
+		(void)error_wrap(&err, -1, "manifest %s", digest_format(&node->digest, text));
 		node->unreadable = true;
+		node_failed(run, index, &err);
 		return;
 	}
 	if (keep_bytes(run, node, body, &err) < 0) {
@@ -358,57 +413,46 @@ struct fetching {
 	uint32_t node;
 };
 
+static bool is_wanted_by_any(const struct sync_run *run, const struct node *node)
+{
+	for (uint32_t at = node->waiters; at != NO_INDEX; at = run->waiters[at].next)
+		if (run->images[run->waiters[at].cell].state == IMAGE_WALKING)
+			return true;
+	return false;
+}
+
+static void start_fetches(struct sync_run *run);
+
 static void fetched(void *ctx, struct buf *body, const char *media_type, struct error *err)
 {
 	struct fetching f = *(struct fetching *)ctx;
-	struct node *node = &f.run->nodes[f.node];
+	struct sync_run *run = f.run;
+	struct node *node = &run->nodes[f.node];
 
 	free(node->fetching);
 	node->fetching = NULL;
 	node->fetch = NULL;
-	if (err) {
-		error_move(&node->err, err);
-		node->state = NODE_FAILED;
+	run->fetching--;
+	if (!is_wanted_by_any(run, node)) {
+		/* Whoever wanted it has failed meanwhile: what it names is not planned. */
+		node->state = NODE_NEW;
+		node->waiters = NO_INDEX;
+	} else if (err) {
+		node_failed(run, f.node, err);
+		wake(run, f.node);
 	} else {
-		node_take(f.run, f.node, body, media_type);
+		node_take(run, f.node, body, media_type);
+		wake(run, f.node);
 	}
-	wake(f.run, f.node);
+	start_fetches(run);
 }
 
-static void fetch_from_store(struct sync_run *run, uint32_t index, uint32_t repo)
+static void start_fetch(struct sync_run *run, uint32_t index)
 {
-	const struct sync_rule *rule = run->repos[repo].rule;
-	AUTO(buf_clear) struct buf body = BUF_INIT(MANIFEST_MAX);
-	char type[MEDIA_TYPE_MAX + 1];
 	struct node *node = &run->nodes[index];
-
-	if (store_manifest_get(rule->from_store,
-		    run->repos[repo].name,
-		    &node->digest,
-		    &body,
-		    type,
-		    &node->err) < 0)
-		node->state = NODE_FAILED;
-	else
-		node_take(run, index, &body, type);
-}
-
-static void fetch(struct sync_run *run, const struct image *image, uint32_t index)
-{
-	const struct repo *repo = &run->repos[image->repo];
-	struct node *node = &run->nodes[index];
-	struct fetching *f;
-	struct manifest_request request;
-
-	error_clear(&node->err);
-	node->repo = image->repo;
-	if (repo->rule->from_store) {
-		fetch_from_store(run, index, image->repo);
-		return;
-	}
-	f = xmalloc(sizeof(*f));
-	*f = (struct fetching){run, index};
-	request = (struct manifest_request){
+	const struct repo *repo = &run->repos[node->repo];
+	struct fetching *f = xmalloc(sizeof(*f));
+	struct manifest_request request = {
 		.sources = repo->rule->sources,
 		.repository = repo->name,
 		.digest = node->digest,
@@ -416,9 +460,71 @@ static void fetch(struct sync_run *run, const struct image *image, uint32_t inde
 		.done = fetched,
 		.ctx = f,
 	};
-	node->state = NODE_FETCHING;
+
+	*f = (struct fetching){run, index};
+	run->fetching++;
 	node->fetching = f;
 	node->fetch = transfer_manifest(run->options.engine, &request);
+}
+
+/* Those that wait for the window, first come first served; forgotten when nobody wants them. */
+static void start_fetches(struct sync_run *run)
+{
+	while (run->fetch_first != NO_INDEX && run->fetching < FETCH_WINDOW) {
+		uint32_t index = run->fetch_first;
+		struct node *node = &run->nodes[index];
+
+		run->fetch_first = node->next_fetch;
+		if (run->fetch_first == NO_INDEX)
+			run->fetch_last = NO_INDEX;
+		node->next_fetch = NO_INDEX;
+		if (is_wanted_by_any(run, node)) {
+			start_fetch(run, index);
+		} else {
+			node->state = NODE_NEW;
+			node->waiters = NO_INDEX;
+		}
+	}
+}
+
+static void fetch_from_store(struct sync_run *run, uint32_t index)
+{
+	const struct repo *repo = &run->repos[run->nodes[index].repo];
+	const struct digest digest = run->nodes[index].digest;
+	AUTO(buf_clear) struct buf body = BUF_INIT(MANIFEST_MAX);
+	AUTO(error_clear) struct error err = ERROR_INIT;
+	char type[MEDIA_TYPE_MAX + 1];
+
+	if (store_manifest_get(repo->rule->from_store, repo->name, &digest, &body, type, &err) < 0)
+		node_failed(run, index, &err);
+	else
+		node_take(run, index, &body, type);
+}
+
+static void fetch(struct sync_run *run, const struct image *image, uint32_t index)
+{
+	struct node *node = &run->nodes[index];
+
+	error_clear(&node->err);
+	node->repo = image->repo;
+	if (node->may_be_blob && node->declared > MANIFEST_MAX) {
+		become_blob(run, index);
+		return;
+	}
+	if (image_rule(run, image)->from_store) {
+		fetch_from_store(run, index);
+		return;
+	}
+	node->state = NODE_FETCHING;
+	if (run->fetching < FETCH_WINDOW) {
+		start_fetch(run, index);
+		return;
+	}
+	if (run->fetch_last == NO_INDEX)
+		run->fetch_first = index;
+	else
+		run->nodes[run->fetch_last].next_fetch = index;
+	run->fetch_last = index;
 }
 
 static void want(struct sync_run *run, struct image *image, uint32_t index, unsigned depth)
@@ -435,7 +541,11 @@ static void want(struct sync_run *run, struct image *image, uint32_t index, unsi
 		fetch(run, image, index);
 	switch (run->nodes[index].state) {
 	case NODE_READY:
-		want_children(run, image, index, depth);
+		image->n_blobs += run->nodes[index].n_blobs;
+		if (image->n_blobs > IMAGE_BLOBS_MAX)
+			refuse(run, image, "its blobs are", IMAGE_BLOBS_MAX);
+		else
+			want_children(run, image, index, depth);
 		break;
 	case NODE_FAILED:
 		fail_image(run, image, &run->nodes[index].err);
@@ -443,14 +553,14 @@ static void want(struct sync_run *run, struct image *image, uint32_t index, unsi
 	case NODE_NEW:
 	case NODE_FETCHING:
 		image->pending++;
-		waiter_add(run, &run->nodes[index].waiters, (uint32_t)(image - run->images));
+		waiter_add(run, &run->nodes[index].waiters, (uint32_t)(image - run->images), depth);
 		break;
 	}
 }
 
 void tree_walk(struct sync_run *run, struct image *image, const struct digest *root)
 {
-	image->root = node_of(run, root);
+	image->root = node_of(run, root, NULL);
 	image->state = IMAGE_WALKING;
 	want(run, image, image->root, 0);
 	walked(run, image);
@@ -459,7 +569,7 @@ void tree_walk(struct sync_run *run, struct image *image, const struct digest *r
 void tree_take(struct sync_run *run, struct image *image, struct buf *body, const char *media_type,
 	const struct digest *digest)
 {
-	uint32_t index = node_of(run, digest);
+	uint32_t index = node_of(run, digest, NULL);
 
 	if (run->nodes[index].state == NODE_NEW || run->nodes[index].state == NODE_FAILED)
 		node_take(run, index, body, media_type);
