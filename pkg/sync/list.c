@@ -25,6 +25,7 @@ static void source_done(void *ctx, struct registry_reply *reply, struct error *e
 	const struct source_set *set = repo->rule->sources;
 
 	(void)reply;
+	repo->call = NULL;
 	source_note(&set->items[set->authority], err);
 	if (err) {
 		error_move(&repo->err, err);
@@ -66,7 +67,7 @@ static void list_source(struct sync_run *run, uint32_t index)
 	list.item = source_item;
 	list.done = source_done;
 	list.ctx = repo;
-	(void)registry_tags(authority->registry, &list);
+	repo->call = registry_tags(authority->registry, &list);
 }
 
 /* ---- at the target ---- */
@@ -131,6 +132,7 @@ static void target_done(void *ctx, struct registry_reply *reply, struct error *e
 	struct spot *spot = ctx;
 
 	(void)reply;
+	spot->call = NULL;
 	if (err && err->code == ERR_NOTFOUND) {
 		spot->absent = true;
 	} else if (err) {
@@ -160,7 +162,7 @@ static void list_target(struct sync_run *run, uint32_t index)
 		return;
 	}
 	spot->tags = map_new(NULL);
-	(void)registry_tags(spot->target->registry, &list);
+	spot->call = registry_tags(spot->target->registry, &list);
 }
 
 static void list_start(struct sync_run *run, size_t i)

@@ -217,6 +217,8 @@ static void move_place(struct sync_run *run, struct cell *cell, uint32_t index)
 {
 	struct place *p = &run->places[index];
 
+	if (cell->state != CELL_WAITING)
+		return; /* it failed by an earlier one: nothing is moved for it */
 	switch (p->state) {
 	case PLACE_PRESENT:
 		return;

@@ -87,6 +87,15 @@ static void head_done(void *ctx, struct registry_reply *reply, struct error *err
 	wake(c.run, c.place);
 }
 
+void place_cancel(struct place *p)
+{
+	if (!p->checking)
+		return;
+	registry_cancel(&p->checking->call);
+	free(p->checking);
+	p->checking = NULL;
+}
+
 static void head(struct sync_run *run, uint32_t index)
 {
 	struct place *p = &run->places[index];

@@ -25,7 +25,9 @@ static uint64_t bytes_for(const struct sync_run *run, const struct store *store)
 			if (there != store || place->state != PLACE_MISSING)
 				continue;
 			if (store_blob_stat(there, &run->blobs[b].digest, &size, NULL) < 0)
-				sum += run->blobs[b].size;
+				sum = sum > UINT64_MAX - run->blobs[b].size
+					      ? UINT64_MAX
+					      : sum + run->blobs[b].size;
 			break;
 		}
 	}
@@ -34,7 +36,7 @@ static uint64_t bytes_for(const struct sync_run *run, const struct store *store)
 
 static int check_space(struct sync_run *run, struct error *err)
 {
-	char need[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX];
+	char need[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX], reserve[SIZE_TEXT_MAX];
 
 	for (size_t i = 0; i < run->n_spots; i++) {
 		const struct store *store = run->spots[i].target->store;
@@ -47,14 +49,15 @@ static int check_space(struct sync_run *run, struct error *err)
 		if (rc < 0)
 			return rc;
 		bytes = bytes_for(run, store);
-		if (bytes == 0 || bytes + DISK_RESERVE <= available)
+		if (bytes == 0 || (available >= DISK_RESERVE && bytes <= available - DISK_RESERVE))
 			return 0;
 		return error_set(err,
 			ERR_IO,
-			"the store needs %s and %s are free on its disk; nothing was moved: free some "
-			"space, or select less",
-			format_size(bytes + DISK_RESERVE, need),
-			format_size(available, have));
+			"the store needs %s and %s are free on its disk, of which %s stay free; nothing was "
+			"moved: free some space, or select less",
+			format_size(bytes, need),
+			format_size(available, have),
+			format_size(DISK_RESERVE, reserve));
 	}
 	return 0;
 }
@@ -69,6 +72,7 @@ struct probe {
 	char *bytes;
 	struct digest digest;
 	char text[DIGEST_STR_MAX];
+	struct registry_call *call; /* under way */
 	struct error err;
 };
 
@@ -108,6 +112,7 @@ static void probe_gone(void *ctx, struct registry_reply *reply, struct error *er
 	struct probe *probe = ctx;
 
 	(void)reply;
+	probe->call = NULL;
 	(void)err; /* a registry that deletes nothing keeps an untagged index of 300 bytes */
 	window_done(probe->run);
 }
@@ -124,8 +129,9 @@ static void probe_done(void *ctx, struct registry_reply *reply, struct error *er
 	};
 
 	(void)reply;
+	probe->call = NULL;
 	if (!err) {
-		(void)registry_manifest_delete(probe->target->registry, &get);
+		probe->call = registry_manifest_delete(probe->target->registry, &get);
 		return;
 	}
 	explain(probe, err);
@@ -148,7 +154,7 @@ static void probe_start(struct sync_run *run, size_t i)
 		.ctx = probe,
 	};
 
-	(void)registry_manifest_put(probe->target->registry, &put);
+	probe->call = registry_manifest_put(probe->target->registry, &put);
 }
 
 /* An index whose only child is nowhere: what the rule's indexes will look like to the target. */
@@ -202,6 +208,7 @@ static int check_sparse(struct sync_run *run, struct error *err)
 	if (rc == 0 && n > 0)
 		rc = phase_run(run, n, PROBE_WINDOW, probe_start, probes, err);
 	for (size_t i = 0; i < n; i++) {
+		registry_cancel(&probes[i].call);
 		free(probes[i].bytes);
 		error_clear(&probes[i].err);
 	}

@@ -67,16 +67,24 @@ static void drop_push(struct sync_run *run, struct cell *cell)
 	cell->push = NULL;
 }
 
-/* Bytes were given back: those who wait for them go on, first come first served. */
+/*
+ * Bytes were given back: those who wait for them go on, first come first served, as long as
+ * there is room.  Whoever still lacks it is at the queue's end then; one that needs
+ * nothing after all must not keep the others waiting.
+ */
 static void budget_freed(struct sync_run *run)
 {
-	struct push *push = run->budget_waiting;
+	size_t n = 0;
 
-	if (!push)
-		return;
-	run->budget_waiting = push->next_waiting;
-	push->waiting = false;
-	push_step(push);
+	for (const struct push *p = run->budget_waiting; p; p = p->next_waiting)
+		n++;
+	while (n-- > 0 && run->budget_waiting && run->manifest_bytes < MANIFEST_BUDGET) {
+		struct push *push = run->budget_waiting;
+
+		run->budget_waiting = push->next_waiting;
+		push->waiting = false;
+		push_step(push);
+	}
 }
 
 /* ---- the end of it ---- */

@@ -138,9 +138,10 @@ struct spot {
 	struct sync_target *target;
 	char *repository;
 	bool absent; /* the listing said so, and nothing speaks against it: no HEAD is needed */
-	struct error err;   /* the listing failed */
-	struct map *tags;   /* present, while phase 2 needs them; NULL: none or a store */
-	struct map *pushed; /* node index -> itself: manifests confirmed here in this run */
+	struct registry_call *call; /* the listing under way */
+	struct error err;           /* the listing failed */
+	struct map *tags;           /* present, while phase 2 needs them; NULL: none or a store */
+	struct map *pushed;         /* node index -> itself: manifests confirmed here in this run */
 };
 
 /* A repository of a rule. */
@@ -151,7 +152,8 @@ struct repo {
 	uint32_t spots[TRANSFER_DESTINATIONS_MAX];
 	char **tags; /* as listed; moved into images */
 	size_t n_tags, cap_tags;
-	struct error err; /* the listing failed */
+	struct registry_call *call; /* the listing under way */
+	struct error err;           /* the listing failed */
 };
 
 enum cell_state {
@@ -218,7 +220,8 @@ struct sync_run {
 	uint64_t scratch_end;
 	uint64_t started_ms;
 	int64_t now_sec;
-	bool canceled;
+	bool canceled; /* nothing new begins */
+	bool broken;   /* a phase failed: that is no cancellation */
 	bool in_transaction;
 	char lease[LEASE_NAME_MAX]; /* holder's name at stores */
 	uint64_t committed_ms;
@@ -317,6 +320,9 @@ void cell_places(struct sync_run *run, struct cell *cell,
 
 /* ---- preflight.c ---- */
 NODISCARD int preflight(struct sync_run *run, struct error *err);
+
+/* Ends the question that is under way, if there is one. */
+void place_cancel(struct place *p);
 
 /* ---- move.c ---- */
 NODISCARD int move_phase(struct sync_run *run, struct error *err);

@@ -275,6 +275,10 @@ static void wind_up(struct sync_run *run)
 	if (!run->canceled)
 		return;
 	transfer_cancel_all(run->options.engine);
+	for (size_t i = 0; i < run->n_cells; i++) {
+		push_free(run, run->cells[i].push);
+		run->cells[i].push = NULL;
+	}
 	(void)error_set(&err, ERR_CANCELED, "the run was stopped before this image was complete");
 	for (size_t i = 0; i < run->n_cells; i++) {
 		struct cell *cell = &run->cells[i];
@@ -363,7 +367,7 @@ static void write_layouts(struct sync_run *run)
 static void sum_up(struct sync_run *run, struct sync_result *ret)
 {
 	ret->run = run;
-	ret->canceled = run->canceled && run->fatal.code == ERR_NONE;
+	ret->canceled = run->canceled && run->fatal.code == ERR_NONE && !run->broken;
 	ret->bytes = transfer_bytes(run->options.engine);
 	ret->blobs = run->blobs_sent;
 	ret->mounted = run->blobs_mounted;
@@ -408,6 +412,8 @@ int sync_run(const struct sync_options *options, const struct sync_rule *rules, 
 
 	if (rc == 0)
 		rc = run_phases(run, err);
+	if (rc < 0)
+		run->canceled = run->broken = true; /* nothing may call back into what ends here */
 	wind_up(run);
 	run_commit(run);
 	if (!options->plan_only)
@@ -434,7 +440,7 @@ static void free_nodes(struct sync_run *run)
 		if (run->places[i].err)
 			error_clear(run->places[i].err);
 		free(run->places[i].err);
-		free(run->places[i].checking);
+		place_cancel(&run->places[i]);
 	}
 	for (size_t i = 0; i < run->n_media_types; i++)
 		free(run->media_types[i]);
@@ -463,12 +469,14 @@ static void free_images(struct sync_run *run)
 	for (size_t i = 0; i < run->n_repos; i++) {
 		struct repo *r = &run->repos[i];
 
+		registry_cancel(&r->call);
 		for (size_t k = 0; k < r->n_tags; k++)
 			free(r->tags[k]);
 		free(r->tags);
 		error_clear(&r->err);
 	}
 	for (size_t i = 0; i < run->n_spots; i++) {
+		registry_cancel(&run->spots[i].call);
 		free(run->spots[i].repository);
 		map_free(run->spots[i].tags);
 		map_free(run->spots[i].pushed);

@@ -3,7 +3,9 @@
 #include "sync/run.h"
 #include "util/mem.h"
 
-#define TAG_WINDOW 32 /* tags that move at once: their manifests are held, small ones */
+#define TAG_WINDOW 32 /* tags that move at once, where their manifests are small */
+/* Tags of an earlier run that move at once: their manifests' sizes are not known before. */
+#define RECOVER_WINDOW 4
 
 /* One tag to be moved: the journal's row, and what it takes to do it. */
 struct tag_move {
@@ -14,7 +16,8 @@ struct tag_move {
 	struct cell *cell; /* NULL: recovered */
 	char *bytes;
 	size_t len;
-	bool gone; /* the target has no such manifest any more */
+	bool gone; /* the target has no such manifest any more, or the tag has moved on since */
+	struct registry_call *call; /* under way */
 	struct error err;
 };
 
@@ -49,6 +52,7 @@ static void tag_put_done(void *ctx, struct registry_reply *reply, struct error *
 	struct tag_move *m = ctx;
 
 	(void)reply;
+	m->call = NULL;
 	if (err)
 		error_move(&m->err, err);
 	move_over(m);
@@ -68,13 +72,14 @@ static void put_tag(struct tag_move *m, const char *media_type)
 		.ctx = m,
 	};
 
-	(void)registry_manifest_put(m->target->registry, &put);
+	m->call = registry_manifest_put(m->target->registry, &put);
 }
 
 static void fetched(void *ctx, struct registry_reply *reply, struct error *err)
 {
 	struct tag_move *m = ctx;
 
+	m->call = NULL;
 	if (err && err->code == ERR_NOTFOUND) {
 		m->gone = true;
 		move_over(m);
@@ -103,7 +108,7 @@ static void fetch_from_target(struct tag_move *m)
 		.ctx = m,
 	};
 
-	(void)registry_manifest_get(m->target->registry, &get);
+	m->call = registry_manifest_get(m->target->registry, &get);
 }
 
 static void put_from_scratch(struct tag_move *m)
@@ -118,12 +123,31 @@ static void put_from_scratch(struct tag_move *m)
 		put_tag(m, m->row.media_type);
 }
 
+/* Whether a later run published something else under this tag: it must not be moved back. */
+static bool has_moved_on(const struct tag_move *m)
+{
+	const struct state_move *row = &m->row;
+	struct state_tag now;
+
+	if (state_tag_get(
+		    m->run->options.state, row->target, row->repository, row->tag, &now, NULL) < 0)
+		return false;
+	if (digest_equal(&now.published, &row->new_digest))
+		return false;
+	return !row->has_old || !digest_equal(&now.published, &row->old_digest);
+}
+
 static void move_start(struct sync_run *run, size_t i)
 {
 	struct tag_move *m = &((struct tag_move *)run->window.items)[i];
 
 	if (!m->target || m->row.done) {
 		window_done(run);
+		return;
+	}
+	if (!m->cell && has_moved_on(m)) {
+		m->gone = true;
+		move_over(m);
 		return;
 	}
 	if (m->target->store) {
@@ -242,6 +266,21 @@ static int begin_set(struct sync_run *run, const struct sync_rule *rule, struct 
 	return rc;
 }
 
+/* As many as the budget has room for when all are as large as the largest. */
+static size_t window_for(const struct moves *moves)
+{
+	size_t largest = MANIFEST_BUDGET / TAG_WINDOW;
+
+	for (size_t i = 0; i < moves->n; i++) {
+		const struct tag_move *m = &moves->items[i];
+		size_t size = m->run->nodes[m->run->images[m->cell->image].root].size;
+
+		if (size > largest)
+			largest = size;
+	}
+	return MANIFEST_BUDGET / largest ? MANIFEST_BUDGET / largest : 1;
+}
+
 static int move_set(struct sync_run *run, const struct sync_rule *rule, struct sync_target *target,
 	struct error *err)
 {
@@ -267,11 +306,13 @@ static int move_set(struct sync_run *run, const struct sync_rule *rule, struct s
 		run_commit(run);
 		rc = begin_set(run, rule, &moves, &set, err);
 		if (rc == 0)
-			rc = phase_run(run, moves.n, TAG_WINDOW, move_start, moves.items, err);
+			rc = phase_run(
+				run, moves.n, window_for(&moves), move_start, moves.items, err);
 		if (rc == 0 && !run_over(run))
 			rc = end_set(run, &moves, set, err);
 	}
 	for (size_t i = 0; i < moves.n; i++) {
+		registry_cancel(&moves.items[i].call);
 		error_clear(&moves.items[i].err);
 		free(moves.items[i].bytes);
 	}
@@ -345,6 +386,7 @@ static void row_free(struct tag_move *m)
 		memcpy(&p, &texts[i], sizeof(p)); /* owned here, const for everybody else */
 		free(p);
 	}
+	registry_cancel(&m->call);
 	free(m->bytes);
 	error_clear(&m->err);
 }
@@ -401,7 +443,7 @@ int together_recover(struct sync_run *run, struct error *err)
 		run_note(run,
 			"an earlier run was stopped while it moved %zu tags together; moving them on",
 			p.moves.n);
-		rc = phase_run(run, p.moves.n, TAG_WINDOW, move_start, p.moves.items, err);
+		rc = phase_run(run, p.moves.n, RECOVER_WINDOW, move_start, p.moves.items, err);
 	}
 	if (rc == 0 && p.moves.n > 0 && !run_over(run))
 		rc = close_sets(run, &p.moves, err);
