@@ -77,12 +77,21 @@ struct registry_reply {
 /* reply is never NULL; it is empty with most errors, and what it points to ends with the call. */
 typedef void registry_reply_fn(void *ctx, struct registry_reply *reply, struct error *err);
 
+/*
+ * Bounds the memory of all manifests that are received at once by calls that share it: small
+ * ones (256 KiB) come as they do, larger ones two at a time.  It must outlive those calls.
+ */
+struct manifest_lane;
+struct manifest_lane *manifest_lane_new(void) NODISCARD;
+void manifest_lane_free(struct manifest_lane *lane); /* NULL is fine */
+
 struct registry_get {
 	const char *repository;
 	const char *reference;       /* a tag, or a digest's text */
 	const struct digest *expect; /* the body must have this digest; NULL: by tag */
 	uint64_t expect_size;        /* with expect: the declared size; 0: not known */
 	unsigned attempts;           /* 0 and 1: no retry */
+	struct manifest_lane *lane;  /* large bodies wait here for their turn; NULL: they do not */
 	registry_reply_fn *done;
 	void *ctx;
 };

@@ -11,6 +11,7 @@
 #include "oci/reference.h"
 #include "registry/answer.h"
 #include "registry/internal.h"
+#include "registry/lane.h"
 #include "util/mem.h"
 
 struct manifest_op {
@@ -22,6 +23,9 @@ struct manifest_op {
 	struct digest expect;
 	uint64_t expect_size; /* bytes; 0: not known */
 	bool drop_body;       /* a GET in place of a HEAD */
+	struct manifest_lane *lane;
+	struct lane_turn turn;
+	bool too_large; /* for a body without a place in the lane, as far as can be told */
 	/* Of a put. */
 	char *content_type;
 	const void *bytes;
@@ -32,6 +36,7 @@ static void clear(struct registry_call *call)
 {
 	struct manifest_op *op = (struct manifest_op *)call;
 
+	lane_leave(&op->turn);
 	free(op->url);
 	free(op->scope);
 	free(op->content_type);
@@ -132,9 +137,16 @@ static int check_body(struct manifest_op *op, struct registry_reply *reply, stru
 }
 
 /* What can be refused before any of the body is. */
+/* Bytes of a body that may come now. */
+static size_t body_limit(const struct manifest_op *op)
+{
+	return op->lane && !op->turn.has_place ? LANE_SMALL : MANIFEST_MAX;
+}
+
 static int check_get_header(void *ctx, const struct http_response *r, struct error *err)
 {
-	(void)ctx;
+	struct manifest_op *op = ctx;
+
 	if (r->status != ANSWER_OK)
 		return error_set(err, ERR_REMOTE, "unexpected status %d", r->status);
 	if (r->content_length > (int64_t)MANIFEST_MAX)
@@ -143,6 +155,11 @@ static int check_get_header(void *ctx, const struct http_response *r, struct err
 			"the manifest has %lld bytes, the limit is %u (MANIFEST_MAX)",
 			(long long)r->content_length,
 			MANIFEST_MAX);
+	/* Without a length the body itself tells, by growing beyond the limit. */
+	op->too_large = body_limit(op) < MANIFEST_MAX &&
+			(r->content_length < 0 || (size_t)r->content_length > body_limit(op));
+	if (op->too_large && r->content_length >= 0)
+		return error_set(err, ERR_REMOTE, "a large manifest, asked for again in its turn");
 	return encoding_is_identity(r, err);
 }
 
@@ -154,6 +171,10 @@ static void on_got(void *ctx, struct registry_exchange *x, struct error *err)
 	struct manifest_op *op = ctx;
 	int rc;
 
+	if (err && err->code == ERR_REMOTE && op->too_large && !op->turn.has_place) {
+		lane_enter(op->lane, &op->turn);
+		return;
+	}
 	if (err) {
 		finish_failed(op, err);
 		return;
@@ -168,7 +189,7 @@ static void on_got(void *ctx, struct registry_exchange *x, struct error *err)
 	registry_call_finish(&op->call, &reply, NULL);
 }
 
-static void send_get(struct manifest_op *op)
+static void get_now(struct manifest_op *op)
 {
 	AUTO_FREE char *accept = xasprintf("Accept: %s", media_accept);
 	const struct registry_exchange_request q = {
@@ -178,7 +199,7 @@ static void send_get(struct manifest_op *op)
 		.scope = op->scope,
 		.redirects = true,
 		.attempts = op->attempts,
-		.body_max = MANIFEST_MAX,
+		.body_max = body_limit(op),
 		.on_header = check_get_header,
 		.done = on_got,
 		.ctx = op,
@@ -188,12 +209,27 @@ static void send_get(struct manifest_op *op)
 }
 
 /* A question about one manifest; op->url stays NULL when its names are bad, and it fails then. */
+static void on_turn(struct lane_turn *turn)
+{
+	get_now((struct manifest_op *)((char *)turn - offsetof(struct manifest_op, turn)));
+}
+
+static void send_get(struct manifest_op *op)
+{
+	op->turn.begin = on_turn;
+	if (op->lane && op->expect_size > LANE_SMALL)
+		lane_enter(op->lane, &op->turn);
+	else
+		get_now(op);
+}
+
 static struct manifest_op *new_get(struct registry *r, const struct registry_get *get,
 	const char *reference, const char *actions, struct error *err)
 {
 	struct manifest_op *op = new_op(r, get->done, get->ctx);
 
 	op->attempts = get->attempts;
+	op->lane = get->lane;
 	op->has_expect = get->expect != NULL;
 	if (get->expect)
 		op->expect = *get->expect;

@@ -235,6 +235,7 @@ static void ask_authority(struct sync_run *run, struct image *image, bool head)
 		.repository = name,
 		.reference = image->tag,
 		.attempts = REGISTRY_ATTEMPTS,
+		.lane = transfer_lane(run->options.engine),
 		.done = head ? head_done : get_done,
 		.ctx = image,
 	};

@@ -104,6 +104,7 @@ static void fetch_from_target(struct tag_move *m)
 		.reference = digest_format(&m->row.new_digest, text),
 		.expect = &m->row.new_digest,
 		.attempts = REGISTRY_ATTEMPTS,
+		.lane = transfer_lane(m->run->options.engine),
 		.done = fetched,
 		.ctx = m,
 	};

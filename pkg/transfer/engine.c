@@ -8,6 +8,7 @@ struct transfer_engine *transfer_engine_new(const struct transfer_options *optio
 	struct transfer_engine *e = xcalloc(1, sizeof(*e));
 
 	e->options = *options;
+	e->lane = manifest_lane_new();
 	if (e->options.parallel == 0)
 		e->options.parallel = 1;
 	e->ring_pool = xcalloc(e->options.parallel, sizeof(*e->ring_pool));
@@ -43,6 +44,7 @@ void transfer_engine_free(struct transfer_engine *engine)
 	for (size_t i = 0; i < engine->n_ring_pool; i++)
 		free(engine->ring_pool[i]);
 	free(engine->ring_pool);
+	manifest_lane_free(engine->lane);
 	free(engine);
 }
 
@@ -157,6 +159,11 @@ void transfer_cancel_all(struct transfer_engine *engine)
 	}
 	while (engine->running)
 		job_cancel(engine->running);
+}
+
+struct manifest_lane *transfer_lane(const struct transfer_engine *engine)
+{
+	return engine->lane;
 }
 
 size_t transfer_running(const struct transfer_engine *engine)

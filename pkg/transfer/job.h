@@ -141,6 +141,7 @@ const char *sink_name(const struct sink *s); /* host of the registry, or "the st
 /* ---- engine.c ---- */
 struct transfer_engine {
 	struct transfer_options options;
+	struct manifest_lane *lane;
 	struct job *waiting, *waiting_last; /* in order of request */
 	struct job *running;                /* in order of start */
 	size_t n_running;

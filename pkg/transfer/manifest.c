@@ -81,6 +81,7 @@ static void get(struct manifest_fetch *f)
 		.reference = f->digest,
 		.expect = &f->request.digest,
 		.expect_size = f->request.size,
+		.lane = f->engine->lane,
 		.done = answered,
 		.ctx = f,
 	};

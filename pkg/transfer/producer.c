@@ -7,7 +7,8 @@
 #include "util/file.h"
 #include "util/mem.h"
 
-#define FILE_PIECE ((size_t)128 * 1024) /* bytes read from a file at once: two to three fill the ring */
+#define FILE_PIECE \
+	((size_t)128 * 1024) /* bytes read from a file at once: two to three fill the ring */
 
 bool producer_is_idle(const struct job *j)
 {

@@ -126,6 +126,9 @@ struct manifest_request {
 	void *ctx;
 };
 
+/* For manifests that are asked of a registry directly: shared with those below. */
+struct manifest_lane *transfer_lane(const struct transfer_engine *engine);
+
 struct manifest_fetch;
 
 /* A manifest by digest, with failover over the sources.  The handle is valid until done(). */
