@@ -32,8 +32,8 @@ echo "$(nproc) cores, $(uname -sr), load $(cut -d ' ' -f 1 /proc/loadavg)"
 "$here/peerlab/bench_peers.py" report --base regmirror "$work/results"
 cat <<'TEXT'
 
-cold: an empty target; noop: the same again; incr: after 5 % of the tags have moved.  wall and client CPU are how
-many times regmirror's; below 1 is faster.  MiB is peak memory; src req and dst req are requests.  floor is told
-what to copy and only moves and hashes the bytes: no mirror can do less.  The registries run on the same cores.
+cold: an empty target; noop: the same again; incr: after 5 % of the tags have moved.  Ratios are how many times
+regmirror's; below 1 is less.  CPU is the client's, MiB its peak memory, src req and dst req are its requests.
+floor is told what to copy, and only moves and hashes the bytes.  The registries run on the same cores.
 TEXT
 [ -z "$keep" ] || cat "$work/results" >> "$keep"

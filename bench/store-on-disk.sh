@@ -33,7 +33,7 @@ echo "$(nproc) cores, $(uname -sr), $(stat -f -c %T "$disk"), load $(cut -d ' ' 
 "$here/peerlab/bench_store.py" --corpus "$work/corpus" --disk "$disk" --rounds "$rounds" --out "$work/results"
 cat <<'TEXT'
 
-wall and client CPU are how many times regmirror's.  durable: until `sync -f` has returned, too.  The client CPU
-of skopeo into a docker-registry leaves out that of the registry.
+Ratios are how many times regmirror's.  durable: until `sync -f` has returned, too.  CPU is the client's; that of
+docker-registry, where it takes part, is not counted.
 TEXT
 [ -z "$keep" ] || cat "$work/results" >> "$keep"

@@ -127,7 +127,7 @@ class Bench:
                 first = number % len(contestants)
                 for who in contestants[first:] + contestants[:first]:
                     if not self.contest(who, number, out):
-                        print(f'{who}: not on this machine, left out', file=sys.stderr)
+                        print(f'{who} is left out: not on this machine, or not in this mode', file=sys.stderr)
                         contestants = [c for c in contestants if c != who]
 
     def close(self):

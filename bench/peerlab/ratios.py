@@ -32,7 +32,7 @@ def row(who, rows, base):
     ]
 
 
-HEAD = ['contestant', 'wall', 's', 'client CPU', 's', 'MiB', 'src req', 'dst req']
+HEAD = ['contestant', 'wall ratio', 'wall s', 'CPU ratio', 'CPU s', 'MiB', 'src req', 'dst req']
 
 
 def print_table(rows):
