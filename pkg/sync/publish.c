@@ -403,8 +403,10 @@ static void add_node(struct sync_run *run, void *ctx, uint32_t node)
 {
 	struct push *push = ctx;
 
-	if (run->nodes[node].is_blob)
-		return; /* it is there: its place was waited for */
+	/* A blob is there already: its place was waited for. */
+	if (run->nodes[node].is_blob || run->nodes[node].stamp == run->push_stamp)
+		return;
+	run->nodes[node].stamp = run->push_stamp;
 	push->nodes = array_grow(push->nodes, push->n, &push->cap, sizeof(*push->nodes));
 	push->nodes[push->n++] = node;
 }
@@ -418,6 +420,7 @@ void publish_cell(struct sync_run *run, uint32_t index)
 	push->cell = index;
 	cell->state = CELL_PUSHING;
 	cell->push = push;
+	run->push_stamp++;
 	tree_each(run, &run->images[cell->image], add_node, push);
 	push_step(push);
 }

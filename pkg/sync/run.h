@@ -99,7 +99,8 @@ struct node {
 	bool is_blob; /* NODE_READY: it is its only blob, and is not put as a manifest */
 	uint64_t declared;
 	uint32_t next_fetch; /* in the queue of those that wait for the window */
-	struct error err;    /* NODE_FAILED */
+	uint32_t stamp;   /* of the last push that took it in: once, however often it is listed */
+	struct error err; /* NODE_FAILED */
 	struct manifest_fetch *fetch;
 	struct fetching *fetching; /* its context */
 };
@@ -258,6 +259,7 @@ struct sync_run {
 
 	struct window window;
 	struct push *budget_waiting; /* pushes that wait for manifest_bytes to fall */
+	uint32_t push_stamp;         /* of the push that is being made */
 	uint64_t manifest_bytes;     /* of pushes under way */
 	size_t moving;               /* transfers under way or queued */
 	uint64_t bytes_total, blobs_total;
