@@ -49,7 +49,7 @@ struct fake {
 	size_t n_uploads;
 	char **lines; /* "GET /v2/a/b" */
 	size_t n_lines;
-	enum fake_turn (*first)(struct fake *f, struct peer_conn *c);
+	enum fake_turn (*_Atomic first)(struct fake *f, struct peer_conn *c);
 	bool no_mounts;
 	void *ctx; /* the test's */
 };
@@ -478,14 +478,15 @@ static inline void fake_play(struct peer_conn *c)
 	struct fake *f = c->peer->ctx;
 
 	while (peer_hear(c)) {
+		enum fake_turn (*first)(struct fake *, struct peer_conn *) = f->first;
 		enum fake_turn turn = FAKE_GOES_ON;
 
 		(void)pthread_mutex_lock(&f->lock);
 		if (f->n_lines < FAKE_LINES_MAX)
 			f->lines[f->n_lines++] = xstrndup(c->request, strcspn(c->request, "\r"));
 		(void)pthread_mutex_unlock(&f->lock);
-		if (f->first)
-			turn = f->first(f, c);
+		if (first)
+			turn = first(f, c);
 		if (turn == FAKE_CLOSES || (turn == FAKE_GOES_ON && !fake_answer(f, c)))
 			return;
 	}
