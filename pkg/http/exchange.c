@@ -199,9 +199,10 @@ static size_t collect(struct http_call *call, const char *data, size_t n)
 	} else {
 		(void)error_set(&call->fail,
 			ERR_REMOTE,
-			"%s://%s: body larger than %zu bytes",
+			"%s://%s:%u: body larger than %zu bytes",
 			call->url.scheme,
 			call->url.host,
+			call->url.port,
 			call->request.body_max);
 	}
 	return CURL_WRITEFUNC_ERROR;
@@ -302,9 +303,10 @@ static bool header_end(struct http_call *call)
 		r->content_length > 0 && (uint64_t)r->content_length > q->body_max)
 		return error_set(&call->fail,
 			       ERR_REMOTE,
-			       "%s://%s: a body of %lld bytes is announced, %zu are allowed",
+			       "%s://%s:%u: a body of %lld bytes is announced, %zu are allowed",
 			       call->url.scheme,
 			       call->url.host,
+			       call->url.port,
 			       (long long)r->content_length,
 			       q->body_max) == 0;
 	if (q->on_header && !q->on_header(q->ctx, r))
@@ -344,9 +346,10 @@ static size_t on_header_line(char *line, size_t size, size_t n, void *ctx)
 	if (fields->bytes > HTTP_HEADER_BYTES) {
 		(void)error_set(&call->fail,
 			ERR_REMOTE,
-			"%s://%s: header larger than %zu bytes",
+			"%s://%s:%u: header larger than %zu bytes",
 			call->url.scheme,
 			call->url.host,
+			call->url.port,
 			HTTP_HEADER_BYTES);
 		return CURL_WRITEFUNC_ERROR;
 	}
@@ -416,8 +419,9 @@ void exchange_verdict(struct http_call *call, CURLcode code, struct error *err)
 	shown = text_sanitize(reason, strcspn(reason, "\r\n"), REASON_MAX);
 	(void)error_set(err,
 		code == CURLE_OK ? ERR_REMOTE : class_of(code),
-		"%s://%s: %s",
+		"%s://%s:%u: %s",
 		call->url.scheme,
 		call->url.host,
+		call->url.port,
 		code == CURLE_OK ? "an answer without a header" : shown);
 }

@@ -68,14 +68,17 @@ static void on_timer(void *ctx)
 		return;
 	}
 	/* An error's status is an answer, also when its body never comes. */
-	if (!call->header_done || call->response.status < 400)
+	if (!call->header_done || call->response.status < 400) {
 		(void)error_set(&call->fail,
 			ERR_TEMP,
-			"%s://%s: %s for %s",
+			"%s://%s:%u: %s for %s",
 			call->url.scheme,
 			call->url.host,
+			call->url.port,
 			what[call->phase],
 			format_duration(now_ms - call->active_ms, span));
+		call->fail.sys = ETIMEDOUT; /* a retry after it costs more (sources.md 3.4) */
+	}
 	call_finish(call, CURLE_OPERATION_TIMEDOUT);
 }
 

@@ -58,9 +58,10 @@ int redirect_step(struct http_call *call, struct error *err)
 	if (call->response.redirects >= call->request.max_redirects)
 		return error_set(err,
 			ERR_REMOTE,
-			"%s://%s: more than %u redirects",
+			"%s://%s:%u: more than %u redirects",
 			call->url.scheme,
 			call->url.host,
+			call->url.port,
 			call->request.max_redirects);
 	rc = url_resolve(&call->url, location, &next, err);
 	if (rc < 0)
