@@ -8,6 +8,13 @@
  */
 #pragma once
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include "../../lib/peer.h"
 #include "registry/client.h"
 #include "util/clock.h"
