@@ -242,7 +242,8 @@ static bool window_stop(void *ctx)
 	if (stop_asked(run))
 		return true;
 	window_fill(run);
-	/* Blobs of images that failed meanwhile still come to their end: the next run needs them. */
+	/* Blobs of images that failed meanwhile still come to their end: the next run needs them.
+	 */
 	return w->running == 0 && w->next == w->count && run->moving == 0;
 }
 

@@ -492,6 +492,14 @@ static inline void fake_play(struct peer_conn *c)
 	}
 }
 
+/* What a fake does when it does nothing wrong. */
+static UNUSED enum fake_turn fake_behaves(struct fake *f, struct peer_conn *c)
+{
+	(void)f;
+	(void)c;
+	return FAKE_GOES_ON;
+}
+
 /* ---- life ---- */
 
 static UNUSED void fake_start(struct fake *f)
