@@ -12,6 +12,8 @@
 #include "util/parse.h"
 
 #define ERROR_DEPTH_MAX 16 /* JSON nesting of an error body; `detail` is free-form */
+#define SECRET_MIN      4  /* characters: shorter ones would blank out half of each message */
+#define SECRET_SIGN     "***"
 #define ERROR_CODES_MAX 4  /* entries of an error list that are told */
 #define CODE_MAX        64 /* characters of an error code; the longest known has 28 */
 
@@ -150,7 +152,7 @@ static void words_of_markup(struct buf *out, const char *body, size_t len)
 {
 	bool in_tag = false, space = false;
 
-	for (size_t i = 0; i < len && out->len < ANSWER_WORDS_MAX; i++) {
+	for (size_t i = 0; i < len; i++) {
 		const char c = body[i];
 
 		if (c == '<') {
@@ -170,11 +172,31 @@ static void words_of_markup(struct buf *out, const char *body, size_t len)
 	}
 }
 
-char *answer_words(const void *body, size_t len)
+/* Replaces every occurrence in place; the text gets shorter, never longer. */
+static void blank(struct buf *text, const char *secret)
+{
+	const size_t len = strlen(secret), sign_len = strlen(SECRET_SIGN);
+	char *at;
+
+	if (len < SECRET_MIN)
+		return;
+	while ((at = memmem(text->data, text->len, secret, len))) {
+		const size_t rest = text->len - (size_t)(at - text->data) - len;
+
+		memcpy(at, SECRET_SIGN, sign_len);
+		memmove(at + sign_len, at + len, rest);
+		text->len -= len - sign_len;
+		text->data[text->len] = '\0';
+	}
+}
+
+char *answer_words(const void *body, size_t len, const char *const *secrets)
 {
 	AUTO(buf_clear) struct buf out = BUF_INIT(ANSWER_BODY_MAX);
 
 	if (len > 0 && !words_of_json(&out, body, len))
 		words_of_markup(&out, body, len);
+	for (size_t i = 0; secrets && secrets[i] && out.len > 0; i++)
+		blank(&out, secrets[i]);
 	return text_sanitize(buf_text(&out), out.len, ANSWER_WORDS_MAX);
 }

@@ -41,6 +41,7 @@ const char *answer_reason(int status); /* "Not Found"; "" for a status that is n
 /*
  * The peer's own words: code and message of each distinct entry of the OCI error list
  * ("MANIFEST_UNKNOWN: no such manifest"), or the text of an HTML page or of a plain body; cut and
- * sanitised, "" when there are none.  Caller frees.
+ * sanitised, "" when there are none.  secrets (NULL-terminated, or NULL for none) are blanked out
+ * before: some peers repeat what they were told.  Caller frees.
  */
-char *answer_words(const void *body, size_t len) NODISCARD;
+char *answer_words(const void *body, size_t len, const char *const *secrets) NODISCARD;

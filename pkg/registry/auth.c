@@ -51,7 +51,8 @@ struct auth {
 	struct http_loop *loop;
 	struct url origin;
 	char *username;
-	char *basic; /* "Basic ...", or NULL */
+	char *password; /* of basic */
+	char *basic;    /* "Basic ...", or NULL */
 	char *identity_token;
 	char *bearer; /* "Bearer <registry token>", or NULL */
 	enum mode mode;
@@ -92,6 +93,7 @@ static void take_identity(struct auth *a, const struct auth_identity *id)
 	} else if (user) {
 		a->username = xstrdup(user);
 		a->basic = basic_value(user, id->password);
+		a->password = id->password ? xstrdup(id->password) : NULL;
 	}
 }
 
@@ -150,6 +152,7 @@ void auth_free(struct auth *a)
 	token_cache_free(a->tokens);
 	url_clear(&a->origin);
 	free(a->username);
+	free(a->password);
 	free(a->basic);
 	free(a->identity_token);
 	free(a->bearer);
@@ -193,6 +196,32 @@ bool auth_header(
 	*ret_value = xasprintf("Bearer %s", t->text);
 	*ret_token = t->id;
 	return true;
+}
+
+/* Behind the scheme's name. */
+static const char *secret_part(const char *authorization)
+{
+	const char *space = strchr(authorization, ' ');
+
+	return space ? space + 1 : authorization;
+}
+
+void auth_secrets(
+	const struct auth *a, const char *authorization, const char *ret[static AUTH_SECRETS_MAX])
+{
+	size_t n = 0;
+
+	if (authorization)
+		ret[n++] = secret_part(authorization);
+	if (a && a->basic)
+		ret[n++] = secret_part(a->basic);
+	if (a && a->bearer)
+		ret[n++] = secret_part(a->bearer);
+	if (a && a->password)
+		ret[n++] = a->password;
+	if (a && a->identity_token)
+		ret[n++] = a->identity_token;
+	ret[n] = NULL;
 }
 
 void auth_accepted(struct auth *a, uint64_t token)
@@ -356,11 +385,14 @@ static void tell_waiters(struct fetch *f, const struct error *err)
  * A token server that says no means us, so every 4xx is ERR_AUTH; its status does not go into
  * err->http, where it would look like an answer of the registry.
  */
-static void answer_bad(const struct http_response *r, struct error *err)
+static void answer_bad(const struct auth *a, const struct http_response *r, struct error *err)
 {
-	AUTO_FREE char *words = answer_words(r->body.data, r->body.len);
+	const char *secrets[AUTH_SECRETS_MAX];
+	AUTO_FREE char *words = NULL;
 	const enum errc class = answer_class(r->status) == ERR_TEMP ? ERR_TEMP : ERR_AUTH;
 
+	auth_secrets(a, NULL, secrets);
+	words = answer_words(r->body.data, r->body.len, secrets);
 	(void)error_set(err,
 		class,
 		"%d %s%s%s",
@@ -395,7 +427,7 @@ static void on_answer(void *ctx, struct http_response *r, struct error *err)
 		error_copy(&bad, err);
 		rc = -(int)err->code;
 	} else if (r->status != ANSWER_OK) {
-		answer_bad(r, &bad);
+		answer_bad(f->auth, r, &bad);
 		rc = -(int)bad.code;
 	} else {
 		rc = take_token(f, r, &bad);

@@ -64,6 +64,14 @@ bool auth_knows_challenge(const struct auth *a);
 NODISCARD int auth_challenged(struct auth *a, const struct http_response *r, uint64_t token,
 	struct scope_set *scopes, struct error *err);
 
+/*
+ * What must not be told although a peer repeats it: our credentials, and what is secret of this
+ * Authorization (NULL: none was sent).  NULL-terminated; valid as long as both are.
+ */
+#define AUTH_SECRETS_MAX 6
+void auth_secrets(
+	const struct auth *a, const char *authorization, const char *ret[static AUTH_SECRETS_MAX]);
+
 void auth_accepted(struct auth *a, uint64_t token); /* an answer other than 401 came for it */
 bool auth_was_accepted(const struct auth *a, uint64_t token); /* and the registry took it before */
 uint64_t auth_requests(const struct auth *a);                 /* token requests sent so far */

@@ -125,11 +125,19 @@ static void note_throttling(
 		http_host_gate(x->registry->loop, &url, sec);
 }
 
+char *registry_exchange_words(const struct registry_exchange *x)
+{
+	const char *secrets[AUTH_SECRETS_MAX];
+
+	auth_secrets(x->auth, x->authorization, secrets);
+	return answer_words(x->error_body.data, x->error_body.len, secrets);
+}
+
 /* An answer that is no success: its class, and the peer's own words. */
 static void answer_failed(struct registry_exchange *x, const struct http_response *r)
 {
 	AUTO(error_clear) struct error err = ERROR_INIT;
-	AUTO_FREE char *words = answer_words(x->error_body.data, x->error_body.len);
+	AUTO_FREE char *words = registry_exchange_words(x);
 	const char *reason = answer_reason(x->status);
 
 	(void)error_set(&err,
@@ -285,7 +293,7 @@ static bool wants_continue(const struct registry_exchange *x)
 	       !address_is_loopback(x->registry->origin.host);
 }
 
-static void start_http(struct registry_exchange *x, const char *authorization)
+static void start_http(struct registry_exchange *x)
 {
 	AUTO_FREE char *ping = x->probing ? xasprintf("%s/v2/", x->registry->base) : NULL;
 	struct http_request q = {
@@ -293,7 +301,7 @@ static void start_http(struct registry_exchange *x, const char *authorization)
 		.url = x->probing ? ping : x->url,
 		.headers = (const char *const *)x->headers,
 		.n_headers = x->probing ? 0 : x->n_headers,
-		.authorization = x->probing ? NULL : authorization,
+		.authorization = x->probing ? NULL : x->authorization,
 		.bulk = x->request.bulk,
 		.max_redirects = x->request.redirects ? HTTP_REDIRECTS_MAX : 0,
 		.on_header = on_header,
@@ -315,19 +323,18 @@ static void start_http(struct registry_exchange *x, const char *authorization)
 
 void registry_exchange_send(struct registry_exchange *x)
 {
-	AUTO_FREE char *authorization = NULL;
-
+	free(steal(&x->authorization));
 	x->status = 0;
 	x->token = 0;
 	x->response = NULL;
 	x->error_bytes = 0;
 	buf_reset(&x->body);
 	buf_reset(&x->error_body);
-	if (x->auth && !auth_header(x->auth, &x->scopes, &authorization, &x->token)) {
+	if (x->auth && !auth_header(x->auth, &x->scopes, &x->authorization, &x->token)) {
 		x->wait = auth_fetch(x->auth, &x->scopes, on_token, x);
 		return;
 	}
-	start_http(x, authorization);
+	start_http(x);
 }
 
 static void on_timer(void *ctx)
@@ -378,6 +385,7 @@ void registry_exchange_free(struct registry_exchange *x)
 	for (size_t i = 0; i < x->n_headers; i++)
 		free(x->headers[i]);
 	free(x->url);
+	free(x->authorization);
 	buf_clear(&x->body);
 	buf_clear(&x->error_body);
 	error_clear(&x->failure);

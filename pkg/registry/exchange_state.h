@@ -16,6 +16,7 @@ struct registry_exchange {
 	struct http_call *call;
 	struct http_timer *timer;
 	struct auth_wait *wait;
+	char *authorization; /* of the running request; NULL: none */
 	uint64_t token;      /* that the running request carries, 0: none */
 	unsigned attempt;    /* counts from 0 */
 	unsigned auth_round; /* 401s answered so far */
@@ -36,6 +37,9 @@ struct registry_exchange {
 void registry_exchange_send(struct registry_exchange *x);
 /* Brings the reader back to its first byte; true when there is nothing to bring back. */
 bool registry_exchange_rewind(struct registry_exchange *x);
+
+/* The words of the running request's failure, without what must not be told.  Caller frees. */
+char *registry_exchange_words(const struct registry_exchange *x) NODISCARD;
 
 /*
  * Decides what a 401, or the answer to a ping for its challenge, means: 0 when the request goes

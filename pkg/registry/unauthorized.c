@@ -24,7 +24,7 @@ static int refused_in_transfer(bool was_accepted, struct error *err)
 
 static int refusal(struct registry_exchange *x, struct error *err)
 {
-	AUTO_FREE char *words = answer_words(x->error_body.data, x->error_body.len);
+	AUTO_FREE char *words = registry_exchange_words(x);
 
 	return error_set(err,
 		ERR_AUTH,

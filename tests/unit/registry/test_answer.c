@@ -68,7 +68,7 @@ static void error_bodies_of_all_kinds_become_words(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		AUTO_FREE char *words = answer_words(cases[i].body, strlen(cases[i].body));
+		AUTO_FREE char *words = answer_words(cases[i].body, strlen(cases[i].body), NULL);
 
 		assert_int_equal(strcasecmp(words, cases[i].words), 0);
 	}
@@ -81,8 +81,35 @@ static void words_of_a_peer_are_cut(void **state)
 
 	(void)state;
 	memset(body, 'x', sizeof(body));
-	words = answer_words(body, sizeof(body));
+	words = answer_words(body, sizeof(body), NULL);
 	assert_true(strlen(words) <= ANSWER_WORDS_MAX + sizeof("..."));
+}
+
+static void secrets_that_a_peer_repeats_are_blanked_out(void **state)
+{
+	static const char *const secrets[] = {"s3cret", "abc", "dG9rZW4", NULL};
+	static const struct {
+		const char *body, *words;
+	} cases[] = {
+		{"{\"errors\":[{\"code\":\"DENIED\",\"message\":\"Basic s3cret, s3crets3cret\"}]}",
+			"DENIED: Basic ***, ******"},
+		{"{\"message\":\"dG9rZW4\"}", "***"},
+		{"<p>dG9rZW4 is abc</p>", "*** is abc"}, /* too short to be told from a word */
+		{"", ""},
+	};
+	char body[ANSWER_WORDS_MAX + sizeof("s3cret")];
+	AUTO_FREE char *cut = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		AUTO_FREE char *words = answer_words(cases[i].body, strlen(cases[i].body), secrets);
+
+		assert_string_equal(words, cases[i].words);
+	}
+	memset(body, 'x', sizeof(body));
+	memcpy(body + ANSWER_WORDS_MAX - 3, "s3cret", strlen("s3cret"));
+	cut = answer_words(body, sizeof(body), secrets);
+	assert_null(strstr(cut, "s3c"));
 }
 
 static void an_error_code_is_found_in_any_case_but_not_in_names(void **state)
@@ -108,6 +135,7 @@ int main(void)
 		cmocka_unit_test(statuses_become_what_the_caller_should_do),
 		cmocka_unit_test(error_bodies_of_all_kinds_become_words),
 		cmocka_unit_test(words_of_a_peer_are_cut),
+		cmocka_unit_test(secrets_that_a_peer_repeats_are_blanked_out),
 		cmocka_unit_test(an_error_code_is_found_in_any_case_but_not_in_names),
 	};
 
