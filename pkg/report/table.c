@@ -18,10 +18,14 @@
 #define ELLIPSIS_WIDTH 3
 #define MISSING        "-"
 
+/* Small, for there are 8 in each of 100,000 rows. */
 struct cell {
+	union {
+		uint64_t number; /* counts, bytes, milliseconds; seconds as two's complement */
+		char *text;      /* texts and digests */
+	};
 	bool given;
-	uint64_t number; /* counts, bytes, milliseconds; seconds as two's complement */
-	char *text;      /* texts and digests; owned */
+	bool owns_text; /* or it is that of the row above */
 };
 
 struct table {
@@ -46,7 +50,8 @@ void table_free(struct table *t)
 	if (!t)
 		return;
 	for (size_t i = 0; i < t->n_rows * t->n_columns; i++)
-		free(t->cells[i].text);
+		if (t->cells[i].owns_text)
+			free(t->cells[i].text);
 	free(t->cells);
 	free(t);
 }
@@ -74,14 +79,23 @@ static enum cell_kind next_kind(const struct table *t)
 	return t->columns[t->next_column].kind;
 }
 
+/* Targets and states are the same in row after row: one copy does for all of them. */
+static void put_text(struct table *t, const char *text)
+{
+	struct cell *c = next_cell(t);
+	const struct cell *above = t->n_rows > 1 ? c - t->n_columns : NULL;
+
+	c->given = text != NULL;
+	if (!text)
+		return;
+	c->owns_text = !above || !above->given || strcmp(above->text, text) != 0;
+	c->text = c->owns_text ? xstrdup(text) : above->text;
+}
+
 void table_text(struct table *t, const char *text)
 {
-	struct cell *c;
-
 	assert(next_kind(t) == CELL_TEXT);
-	c = next_cell(t);
-	c->given = text != NULL;
-	c->text = xstrdup(text);
+	put_text(t, text);
 }
 
 void table_number(struct table *t, uint64_t n)
@@ -107,12 +121,9 @@ void table_time(struct table *t, int64_t sec)
 void table_digest(struct table *t, const struct digest *d)
 {
 	char text[DIGEST_STR_MAX];
-	struct cell *c;
 
 	assert(next_kind(t) == CELL_DIGEST);
-	c = next_cell(t);
-	c->given = d != NULL;
-	c->text = d ? xstrdup(digest_format(d, text)) : NULL;
+	put_text(t, d ? digest_format(d, text) : NULL);
 }
 
 size_t table_rows(const struct table *t)
@@ -251,22 +262,33 @@ static void print_line(
 	fputc('\n', out);
 }
 
+static void print_row(const struct table *t, FILE *out, const struct cell *cells, char **texts,
+	const size_t *widths)
+{
+	for (size_t i = 0; i < t->n_columns; i++)
+		texts[i] = cell_show(&cells[i], t->columns[i].kind);
+	print_line(t, out, (const char *const *)texts, widths);
+	for (size_t i = 0; i < t->n_columns; i++)
+		free(texts[i]);
+}
+
+/* Cells are made into text twice, for their widths and to be printed: once would hold them all. */
 void table_print(const struct table *t, FILE *out, size_t width)
 {
 	size_t n = t->n_rows * t->n_columns;
 	AUTO_FREE const char **titles = xcalloc(t->n_columns + 1, sizeof(*titles));
 	AUTO_FREE size_t *widths = xcalloc(t->n_columns + 1, sizeof(*widths));
-	AUTO_FREE char **texts = xcalloc(n + 1, sizeof(*texts));
+	AUTO_FREE char **texts = xcalloc(t->n_columns + 1, sizeof(*texts));
 
 	for (size_t i = 0; i < t->n_columns; i++) {
 		titles[i] = t->columns[i].title;
 		widths[i] = text_columns(titles[i]);
 	}
 	for (size_t i = 0; i < n; i++) {
-		size_t column = i % t->n_columns, columns;
+		size_t column = i % t->n_columns;
+		AUTO_FREE char *text = cell_show(&t->cells[i], t->columns[column].kind);
+		size_t columns = text_columns(text);
 
-		texts[i] = cell_show(&t->cells[i], t->columns[column].kind);
-		columns = text_columns(texts[i]);
 		if (columns > widths[column])
 			widths[column] = columns;
 	}
@@ -274,9 +296,7 @@ void table_print(const struct table *t, FILE *out, size_t width)
 		fit(t, widths, width);
 	print_line(t, out, titles, widths);
 	for (size_t i = 0; i < n; i += t->n_columns)
-		print_line(t, out, (const char *const *)&texts[i], widths);
-	for (size_t i = 0; i < n; i++)
-		free(texts[i]);
+		print_row(t, out, &t->cells[i], texts, widths);
 }
 
 /* Units are the key's business ("size_bytes"), so that programs need no parser. */
