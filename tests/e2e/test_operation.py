@@ -282,7 +282,8 @@ def test_many_runs_at_once_and_one_wins(run, make_faulty, two):
     source, target = make_faulty(corpus=two), make_faulty()
     source.rule(faults.delay(1), 'GET', layer_of(two, 'a/small'))
     config = setups.configuration(source, [target])
-    several = [run.start('sync', config=config) for _ in range(6)]
+    run('config', 'check', config=config).ok()              # writes the file, once
+    several = [run.start('sync', options=['-c', os.path.join(run.folder, 'regmirror.yaml')]) for _ in range(6)]
     for p in several:
         p.communicate(timeout=30)
     assert sorted(p.returncode for p in several) == [0, 75, 75, 75, 75, 75]
