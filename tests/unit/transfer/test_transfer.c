@@ -362,8 +362,9 @@ static void nobody_has_it(void **state)
 	move_blob(s, &d, MIDDLE, TO_FIRST | TO_STORE);
 	assert_int_equal(s->out.errors[0].code, ERR_NOTFOUND);
 	assert_int_equal(s->out.errors[1].code, ERR_NOTFOUND);
-	assert_int_equal(s->to[0].n_uploads, 1);
-	assert_false(s->to[0].uploads[0].complete);
+	/* The sources may have said no before the upload's session was even open. */
+	assert_true(s->to[0].n_uploads <= 1);
+	assert_true(s->to[0].n_uploads == 0 || !s->to[0].uploads[0].complete);
 }
 
 static void absent_is_only_what_every_source_said_was_absent(void **state)
