@@ -26,7 +26,7 @@ static void count(void)
 {
 	const char *at = getenv("KILLER_AT");
 
-	if (atomic_fetch_add(&calls, 1) + 1 == (at ? atol(at) : 0))
+	if (atomic_fetch_add(&calls, 1) + 1 == (at ? strtol(at, NULL, 10) : 0))
 		(void)kill(getpid(), SIGKILL);
 }
 
