@@ -124,6 +124,7 @@ static void a_layout_that_cannot_be_written_is_told_and_done_later(void **state)
 	AUTO_FREE char *path = xasprintf("%s/repos/a", f->path);
 	AUTO_CLOSE int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
 
+	assert_true(fd >= 0);
 	(void)image_put(f->store, "a", "v1", "one");
 	assert_int_equal(store_layouts_write(f->store, &err), -ERR_IO);
 	assert_non_null(strstr(error_text(&err), "layout of 'a'"));

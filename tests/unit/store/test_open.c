@@ -65,6 +65,7 @@ static void places_where_nothing_can_be_written_are_refused(void **state)
 	AUTO_FREE char *below = xasprintf("%s/store", file);
 	AUTO_CLOSE int fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
 
+	assert_true(fd >= 0);
 	assert_int_equal(refused(f, file, "irectory"), -ERR_IO);
 	assert_int_equal(refused(f, below, "irectory"), -ERR_IO);
 	assert_true(refused(f, "/proc/regmirror", "") < 0);
