@@ -361,6 +361,23 @@ static int set_rule(struct setup *s, const struct config_rule *from, struct rule
 	return rc;
 }
 
+#define RULES_LISTED_MAX 1024 /* bytes of names in a message */
+
+static int unknown_rule(const struct config *config, const char *name, struct error *err)
+{
+	AUTO(buf_clear) struct buf names = BUF_INIT(RULES_LISTED_MAX);
+
+	for (size_t i = 0; i < config->n_rules; i++)
+		if (buf_printf(&names, NULL, "%s%s", i ? ", " : "", config->rules[i].name) < 0)
+			break;
+	return error_set(err,
+		ERR_USAGE,
+		"%s: there is no rule '%.80s'; there are: %s",
+		config->path,
+		name,
+		buf_text(&names));
+}
+
 int setup_rules(struct setup *s, char *const *names, int n_names, struct sync_rule **ret,
 	size_t *ret_n, struct error *err)
 {
@@ -374,11 +391,7 @@ int setup_rules(struct setup *s, char *const *names, int n_names, struct sync_ru
 		int rc;
 
 		if (!from)
-			return error_set(err,
-				ERR_USAGE,
-				"%s: there is no rule '%.80s'",
-				s->config->path,
-				names[i]);
+			return unknown_rule(s->config, names[i], err);
 		s->n_rules++;
 		rc = set_rule(s, from, &s->parts[i], &s->rules[i], err);
 		if (rc < 0)
