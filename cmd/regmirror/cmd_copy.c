@@ -71,12 +71,13 @@ static char *default_state_dir(void)
 static int base_config(const struct program *program, struct config **ret, struct error *err)
 {
 	AUTO(config_freep) struct config *config = NULL;
+	const char *named = getenv("REGMIRROR_CONFIG");
 	int rc;
 
 	/* A file only when it is asked for, or is where it is expected: its hosts and secrets serve
 	 * here, too. */
 	rc = program_config(program, &config, err);
-	if (rc < 0 && (program->config_path || getenv("REGMIRROR_CONFIG")))
+	if (rc < 0 && (program->config_path || (named && *named)))
 		return rc;
 	if (rc < 0 && access(config_default_path(), F_OK) == 0)
 		return rc;
@@ -209,7 +210,9 @@ static int set_rule(struct setup *setup, struct copying *c, struct error *err)
 	rule->include_foreign = args.foreign;
 	if (c->src.has_digest) {
 		rule->digest = &c->src.digest;
-		rule->target_tag = c->dst.tag ? c->dst.tag : c->src.tag ? c->src.tag : "";
+		/* The digest wins; whether SRC's tag names it was not asked, so only DST's is given
+		 * to it. */
+		rule->target_tag = c->dst.tag ? c->dst.tag : "";
 	} else if (c->src.tag) {
 		c->tags[0] = c->src.tag;
 		rule->tags = c->tags;

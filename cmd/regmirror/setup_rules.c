@@ -378,6 +378,15 @@ static int unknown_rule(const struct config *config, const char *name, struct er
 		buf_text(&names));
 }
 
+/* A rule that is named twice is run once. */
+static bool is_repeated(char *const *names, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (strcmp(names[k], names[i]) == 0)
+			return true;
+	return false;
+}
+
 int setup_rules(struct setup *s, char *const *names, int n_names, struct sync_rule **ret,
 	size_t *ret_n, struct error *err)
 {
@@ -392,13 +401,15 @@ int setup_rules(struct setup *s, char *const *names, int n_names, struct sync_ru
 
 		if (!from)
 			return unknown_rule(s->config, names[i], err);
+		if (n_names && is_repeated(names, i))
+			continue;
 		s->n_rules++;
-		rc = set_rule(s, from, &s->parts[i], &s->rules[i], err);
+		rc = set_rule(s, from, &s->parts[s->n_rules - 1], &s->rules[s->n_rules - 1], err);
 		if (rc < 0)
 			return error_wrap(err, rc, "rule %s", from->name);
 	}
 	*ret = s->rules;
-	*ret_n = n;
+	*ret_n = s->n_rules;
 	return 0;
 }
 

@@ -58,6 +58,11 @@ static void list_source(struct sync_run *run, uint32_t index)
 	if (rule->from_store) {
 		if (store_tags(rule->from_store, repo->name, store_item, repo, &repo->err) < 0)
 			repo->n_tags = 0;
+		else if (repo->n_tags == 0)
+			(void)error_set(&repo->err,
+				ERR_NOTFOUND,
+				"the store has no repository '%s' with a tag",
+				repo->name);
 		window_done(run);
 		return;
 	}

@@ -100,7 +100,7 @@ static struct sync_image describe(const struct sync_run *run, const struct cell 
 		.target = spot->target->name,
 		.source_repository = repo->name,
 		.repository = spot->repository,
-		.tag = image->tag,
+		.tag = image->tag ? image->tag : image_target_tag(run, image),
 		.reason = image->reason,
 		.published = cell->state == CELL_DONE,
 		.bytes = cell->bytes,
