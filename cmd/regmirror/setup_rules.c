@@ -367,7 +367,7 @@ static int unknown_rule(const struct config *config, const char *name, struct er
 {
 	AUTO(buf_clear) struct buf names = BUF_INIT(RULES_LISTED_MAX);
 
-	for (size_t i = 0; i < config->n_rules; i++)
+	for (size_t i = 0; config->rules && i < config->n_rules; i++)
 		if (buf_printf(&names, NULL, "%s%s", i ? ", " : "", config->rules[i].name) < 0)
 			break;
 	return error_set(err,
