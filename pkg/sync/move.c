@@ -13,25 +13,6 @@ struct moving {
 
 static void start_blob(struct sync_run *run, uint32_t index);
 
-static void place_settled(struct sync_run *run, uint32_t index)
-{
-	uint32_t at = run->places[index].waiters;
-
-	run->places[index].waiters = NO_INDEX;
-	while (at != NO_INDEX) {
-		struct waiter w = run->waiters[at];
-		struct cell *cell = &run->cells[w.cell];
-
-		cell->pending--;
-		if (run->places[index].state == PLACE_FAILED)
-			cell_fail(run, cell, run->places[index].err);
-		else if (cell->pending == 0 && cell->state == CELL_WAITING)
-			move_cell(
-				run, w.cell); /* looks again: a place may have got lost meanwhile */
-		at = w.next;
-	}
-}
-
 static void remember_place(struct sync_run *run, const struct place *p)
 {
 	const struct spot *spot = &run->spots[p->spot];

@@ -42,7 +42,7 @@ static uint32_t place_of(struct sync_run *run, uint32_t blob, const struct cell 
 
 static void cell_checked(struct sync_run *run, struct cell *cell);
 
-static void wake(struct sync_run *run, uint32_t index)
+void place_settled(struct sync_run *run, uint32_t index)
 {
 	uint32_t at = run->places[index].waiters;
 
@@ -84,7 +84,7 @@ static void head_done(void *ctx, struct registry_reply *reply, struct error *err
 			spot->target->name,
 			spot->repository);
 	}
-	wake(c.run, c.place);
+	place_settled(c.run, c.place);
 }
 
 void place_cancel(struct place *p)

@@ -316,6 +316,9 @@ void places_check(struct sync_run *run, struct image *image);
 /* Drops what was believed of this cell's blobs, and asks again (MANIFEST_BLOB_UNKNOWN). */
 void places_recheck(struct sync_run *run, struct cell *cell);
 uint32_t place_find(const struct sync_run *run, uint32_t blob, uint32_t spot); /* NO_INDEX: none */
+/* Whoever waited for this place goes on, or fails with it; a cell being moved looks at all its
+ * places again. */
+void place_settled(struct sync_run *run, uint32_t index);
 /* Every place that the cell needs (foreign layers that stay behind are none of them). */
 void cell_places(struct sync_run *run, struct cell *cell,
 	void (*fn)(struct sync_run *run, struct cell *cell, uint32_t place));
