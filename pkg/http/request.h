@@ -37,6 +37,7 @@
 #define HTTP_HEADER_BYTES \
 	((size_t)64 * 1024)   /* all header bytes of one answer; nginx and Go allow 8 to 1024 KiB */
 #define HTTP_REDIRECTS_MAX 10 /* protocol.md 3.5 */
+#define HTTP_ADDRESS_MAX   46 /* chars of an address, with the NUL: INET6_ADDRSTRLEN */
 
 enum http_method {
 	HTTP_GET,
@@ -54,6 +55,24 @@ enum http_io {
 	HTTP_IO_ABORT  /* end the exchange with ERR_CANCELED */
 };
 
+/*
+ * Where the time of one hop went, in microseconds (sources.md 2.1).  Of a connection that was open
+ * already there is only wait_us.  Through a proxy name, tcp and round trip are the proxy's own and
+ * say nothing of the host.
+ */
+struct http_timing {
+	bool fresh;   /* the connection was made for this hop: name_us to tls_us are of it */
+	bool proxied; /* a proxy was between: name_us, tcp_us and min_rtt_us are not the host's */
+	uint64_t name_us;    /* to find the address */
+	uint64_t tcp_us;     /* TCP handshake: one round trip */
+	uint64_t tls_us;     /* TLS handshake; 0: plain */
+	uint64_t wait_us;    /* from the request's being sent to the first byte of the answer */
+	uint64_t ttfb_us;    /* from the start of the hop to that byte: the sum of the above */
+	uint64_t min_rtt_us; /* least round trip that the kernel saw (TCP_INFO); 0: not known */
+	char address[HTTP_ADDRESS_MAX]; /* the peer's, "192.0.2.1"; "" when there was no connection
+					 */
+};
+
 struct http_response {
 	int status;             /* of the last hop; 0 when there was no answer */
 	const char *url;        /* that answered last: after redirects */
@@ -65,7 +84,10 @@ struct http_response {
 	uint64_t ttfb_us;  /* from the start of the last hop to its first byte */
 	uint64_t total_us; /* from the start of the first hop, without the wait in the queue before
 			      it */
-	const void *headers; /* for http_header() */
+	uint64_t front_us; /* of that, hops before the last one: what redirects cost; 0 without any
+			    */
+	struct http_timing timing; /* of the last hop; filled when its header is there */
+	const void *headers;       /* for http_header() */
 };
 
 /* A header of the last hop, by name without regard to case; NULL: not there.  The n-th of several:
@@ -82,7 +104,13 @@ struct http_request {
 	size_t n_headers;
 	const char *authorization; /* value of that header, or NULL */
 	bool bulk; /* a blob: HTTP/1.1, large buffers, behind small requests in the queue */
-	unsigned max_redirects; /* 0: a 3xx is an answer like any other */
+	/*
+	 * For measuring: a new connection for each hop, made without cached addresses and without a
+	 * resumed TLS session, and closed afterwards (sources.md 2.1).
+	 */
+	bool fresh;
+	unsigned max_redirects;                       /* 0: a 3xx is an answer like any other */
+	uint64_t connect_ms, first_byte_ms, stall_ms; /* instead of the host's; 0: the host's */
 
 	/* Body to send: memory, or a reader of exactly body_size bytes; neither: empty. */
 	const void *body;

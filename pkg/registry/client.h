@@ -72,6 +72,10 @@ struct registry_reply {
 	char media_type[MEDIA_TYPE_MAX + 1]; /* without parameters; "" when not told */
 	struct buf *body;    /* of a GET: may be emptied with buf_steal(); NULL for a HEAD */
 	const char *warning; /* the peer's Warning header (distribution-spec, 299), or NULL */
+	const char
+		*backend; /* "https://host:port" that answered, after redirects; "" when unknown */
+	struct http_timing timing; /* of the last hop */
+	uint64_t front_us;         /* spent in redirects before that hop */
 };
 
 /* reply is never NULL; it is empty with most errors, and what it points to ends with the call. */
@@ -92,6 +96,7 @@ struct registry_get {
 	uint64_t expect_size;        /* with expect: the declared size; 0: not known */
 	unsigned attempts;           /* 0 and 1: no retry */
 	struct manifest_lane *lane;  /* large bodies wait here for their turn; NULL: they do not */
+	bool fresh;                  /* measuring: see http/request.h */
 	registry_reply_fn *done;
 	void *ctx;
 };
@@ -177,6 +182,8 @@ struct registry_blob_get {
 	uint64_t size;
 	uint64_t offset; /* first byte wanted: a Range request when not 0 */
 	uint64_t end;    /* one past the last byte wanted (closed range); 0: to the end */
+	bool fresh;      /* measuring: see http/request.h */
+	uint64_t connect_ms, first_byte_ms, stall_ms; /* instead of the host's; 0: the host's */
 	/*
 	 * Bytes from `offset` on, in order.  A source that answers 200 to a Range has the first
 	 * bytes skipped here. A 206 whose Content-Range is not what was asked for is ERR_REMOTE
@@ -193,7 +200,10 @@ struct registry_blob_stats {
 	const char *backend; /* "https://host:port" that sent the bytes, after redirects */
 	uint64_t bytes;      /* received */
 	uint64_t ttfb_us, total_us;
-	bool range_ignored; /* a Range was answered with 200 */
+	uint64_t front_us;         /* spent in redirects before the last hop */
+	struct http_timing timing; /* of the last hop */
+	bool range_ignored;        /* a Range was answered with 200 */
+	const char *etag;          /* the answer's ETag, or NULL; ends with the call */
 };
 
 /* No retries here: another source is the better retry. */

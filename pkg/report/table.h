@@ -36,6 +36,7 @@ enum cell_kind {
 	CELL_DURATION, /* u64 ms, shown as 4m 10s */
 	CELL_TIME,     /* i64 seconds; 0 is "never" and null */
 	CELL_DIGEST,   /* text shows 12 hex digits */
+	CELL_DECIMAL,  /* double, shown with as many decimals as three significant digits need */
 };
 
 struct column {
@@ -58,6 +59,7 @@ void table_row(struct table *t);
 void table_text(struct table *t, const char *text); /* copied; NULL is "-", null in JSON */
 void table_number(struct table *t, uint64_t n);
 void table_time(struct table *t, int64_t sec);
+void table_decimal(struct table *t, double v);              /* not finite: "-", null in JSON */
 void table_digest(struct table *t, const struct digest *d); /* copied; or NULL, as with text */
 size_t table_rows(const struct table *t);
 
@@ -65,3 +67,9 @@ size_t table_rows(const struct table *t);
 void table_print(const struct table *t, FILE *out, size_t width);
 /* Appends the array and a newline.  Fails with ERR_NOMEM at the ceiling of out. */
 NODISCARD int table_json(const struct table *t, struct buf *out, struct error *err);
+/* Appends a heading of keys and a line a row, as RFC 4180: values as in JSON, an unknown one empty;
+ * text that a spreadsheet would take for a formula is quoted with an apostrophe. Fails as above. */
+NODISCARD int table_csv(const struct table *t, struct buf *out, struct error *err);
+/* Appends <table>...</table>, text escaped, numbers right-aligned by a class "n".  Fails as above.
+ */
+NODISCARD int table_html(const struct table *t, struct buf *out, struct error *err);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "registry/client.h"
+#include "source/chain.h"
 
 #define SOURCES_MAX 32 /* sources of one upstream; a bit each in a uint32_t */
 
@@ -28,6 +29,11 @@
 #define SOURCE_PARK_MAX_SEC \
 	900              /* Retry-After beyond it is not waited for in one run (sources.md 3.4) */
 #define SOURCE_STRIKES 3 /* wrong digests after which a mirror gives no more bytes in this run */
+
+enum source_mode {
+	SOURCE_ORDERED, /* mirrors as listed, then the authority; or by a chain */
+	SOURCE_MEASURED /* who is expected to be done first (source/load.h) */
+};
 
 struct source {
 	char *name; /* "registry.k8s.io", "registry.aliyuncs.com/google_containers" */

@@ -155,3 +155,93 @@ struct state_source {
 NODISCARD int state_source_put(struct state *s, const struct state_source *row, struct error *err);
 typedef bool state_source_fn(void *ctx, const struct state_source *row);
 NODISCARD int state_sources(struct state *s, state_source_fn *fn, void *ctx, struct error *err);
+
+/* ---- what was measured of sources ---- */
+
+#define STATE_HISTOGRAM_MAX 512 /* bytes of an encoded latency histogram */
+
+/* One backend of a source; what the numbers mean is source/estimate.h's affair. */
+struct state_estimate {
+	const char *upstream, *source, *backend; /* "k8s", "registry.k8s.io", "https://host:443" */
+	double rate, rate_variance;              /* bytes/s, and its square; 0: not known */
+	uint64_t rate_samples;
+	int64_t rate_at;       /* seconds */
+	const void *histogram; /* as the source package encoded it; or NULL */
+	size_t histogram_len;
+	int64_t histogram_at; /* seconds */
+	uint64_t rtt_us;      /* least round trip; 0: not known */
+	int64_t rtt_at;       /* seconds */
+};
+NODISCARD int state_estimate_put(
+	struct state *s, const struct state_estimate *row, struct error *err);
+typedef bool state_estimate_fn(void *ctx, const struct state_estimate *row);
+/* Of one upstream (NULL: of all), in order of upstream, source, backend. */
+NODISCARD int state_estimates(
+	struct state *s, const char *upstream, state_estimate_fn *fn, void *ctx, struct error *err);
+/* Drops rows whose every time is before `sec`. */
+NODISCARD int state_estimates_expire(struct state *s, int64_t sec, struct error *err);
+
+/* ---- wrong content: strikes of a source ---- */
+
+/* One proven case of wrong bytes. */
+struct state_strike {
+	const char *upstream, *source;
+	int64_t at; /* seconds */
+	struct digest digest;
+	const char *evidence; /* one line: backend, address, range, first differing byte, who proved
+				 it */
+};
+NODISCARD int state_strike_put(struct state *s, const struct state_strike *row, struct error *err);
+typedef bool state_strike_fn(void *ctx, const struct state_strike *row);
+/* Of one upstream (NULL: of all), newest first. */
+NODISCARD int state_strikes(
+	struct state *s, const char *upstream, state_strike_fn *fn, void *ctx, struct error *err);
+
+/* ---- tags at authorities and mirrors ---- */
+
+/* A digest that a tag had at its authority. */
+struct state_version {
+	struct digest digest;
+	int64_t first_seen; /* seconds */
+};
+/* The newest `max` (16) versions of a tag, oldest first; *ret_n is 0 when nothing is known. */
+NODISCARD int state_history_get(struct state *s, const char *authority, const char *repository,
+	const char *tag, struct state_version *ret, size_t max, size_t *ret_n, struct error *err);
+/* Appends, when it differs from the newest; older ones than the newest 16 go. */
+NODISCARD int state_history_add(struct state *s, const char *authority, const char *repository,
+	const char *tag, const struct state_version *version, struct error *err);
+
+/* The last answer for a tag: for caching, and to know what is due to be asked again. */
+struct state_answer {
+	const char *authority, *repository, *tag;
+	bool absent;          /* it said: not there */
+	struct digest digest; /* unless absent */
+	int64_t answered_at;  /* seconds */
+	int64_t due_at;       /* seconds: from then on it is asked again; 0: an event said so */
+};
+NODISCARD int state_answer_get(struct state *s, const char *authority, const char *repository,
+	const char *tag, struct state_answer *ret, struct error *err); /* ERR_NOTFOUND */
+NODISCARD int state_answer_put(struct state *s, const struct state_answer *row, struct error *err);
+/* An event's hint: whatever is remembered of it is due now.  Also for a tag that is not remembered.
+ */
+NODISCARD int state_answer_doubt(struct state *s, const char *authority, const char *repository,
+	const char *tag, struct error *err);
+
+/* What was seen of one tag at one mirror. */
+struct state_observation {
+	const char *upstream, *source, *repository, *tag;
+	const char *freshness; /* a word: "fresh", "tag lag", ... */
+	bool has_digest;
+	struct digest digest; /* the mirror's */
+	int64_t lag_sec;
+	int64_t at; /* seconds */
+};
+NODISCARD int state_observation_put(
+	struct state *s, const struct state_observation *row, struct error *err);
+typedef bool state_observation_fn(void *ctx, const struct state_observation *row);
+/* Of one upstream (NULL: all), in order of upstream, source, repository, tag. */
+NODISCARD int state_observations(struct state *s, const char *upstream, state_observation_fn *fn,
+	void *ctx, struct error *err);
+/* When this tag was last looked at there; 0: never. */
+NODISCARD int state_observed_at(struct state *s, const char *upstream, const char *source,
+	const char *repository, const char *tag, int64_t *ret_at, struct error *err);
