@@ -8,15 +8,20 @@
 
 _Static_assert(sizeof(float) == COUNT_BYTES, "a count is an IEEE 754 single");
 
-void latency_encode(const struct latency_estimate *e, uint8_t ret[static LATENCY_CODE_BYTES])
+size_t latency_encode(const struct latency_estimate *e, void *buf, size_t len)
 {
+	uint8_t *bytes = buf;
+
+	if (len < LATENCY_CODE_BYTES)
+		return 0;
 	for (size_t i = 0; i < LATENCY_BUCKETS; i++) {
 		uint32_t bits;
 
 		memcpy(&bits, &e->counts[i], sizeof(bits));
 		for (unsigned k = 0; k < COUNT_BYTES; k++)
-			ret[i * COUNT_BYTES + k] = (uint8_t)(bits >> (8 * k));
+			bytes[i * COUNT_BYTES + k] = (uint8_t)(bits >> (8 * k));
 	}
+	return LATENCY_CODE_BYTES;
 }
 
 bool latency_decode(const void *data, size_t len, int64_t at_sec, struct latency_estimate *ret)

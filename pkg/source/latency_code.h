@@ -14,7 +14,8 @@
 
 #define LATENCY_CODE_BYTES (LATENCY_BUCKETS * 4) /* below the state's STATE_HISTOGRAM_MAX */
 
-void latency_encode(const struct latency_estimate *e, uint8_t ret[static LATENCY_CODE_BYTES]);
+/* Returns LATENCY_CODE_BYTES; 0, and nothing is written, when buf has less than that. */
+size_t latency_encode(const struct latency_estimate *e, void *buf, size_t len);
 /*
  * False, and *ret untouched, for what this version did not write: another length, or a count that
  * is no number or below 0.
