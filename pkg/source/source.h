@@ -51,6 +51,7 @@ struct source {
 	int64_t last_contact_sec; /* wall clock; 0: no good answer yet */
 	char *last_error;         /* or NULL */
 	int64_t last_error_sec;
+	unsigned watched; /* tags of it that this run compares with the authority's */
 };
 
 struct source_set {
