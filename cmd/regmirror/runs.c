@@ -78,6 +78,7 @@ static void put_image(void *ctx, const struct sync_image *image)
 	jx_put_bool(w, "published", image->published);
 	put_digest(w, "digest", image->has_digest, &image->digest);
 	put_digest(w, "old_digest", image->has_old, &image->old_digest);
+	jx_put_text(w, "resolved_by", image->resolved_by); /* null: the authority */
 	jx_put_u64(w, "bytes", image->bytes);
 	jx_put_u64(w, "blobs", image->blobs);
 	put_error(w, "error", image->err);
