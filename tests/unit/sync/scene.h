@@ -252,7 +252,7 @@ static UNUSED void run(struct scene *s)
 		s->result.images, s->result.published + s->result.complete + s->result.failed);
 }
 
-static const struct outcome *outcome_of(
+static UNUSED const struct outcome *outcome_of(
 	const struct scene *s, const char *repository, const char *tag)
 {
 	for (size_t i = 0; i < s->n_outcomes; i++)
