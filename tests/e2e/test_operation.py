@@ -264,6 +264,12 @@ def put(run, table, **row):
     db.close()
 
 
+def forget(run, table):
+    with sqlite3.connect(os.path.join(run.state, 'state.db')) as db:
+        db.execute(f'DELETE FROM {table}')
+    db.close()
+
+
 def struck(run, source, days):
     put(run, 'strike', upstream='up', source=source, at=int(time.time()) - days * 86400, digest=b'\0' + bytes(32),
         evidence=f'https://cdn.invalid:443 (192.0.2.{days}): byte 4711 differs')
@@ -290,6 +296,7 @@ def test_a_source_is_shown_as_a_replica_is(run, make_faulty, two):
     run('sync', config=config).ok()
     line, below, row = status_of(run, config, source.host)
     assert ' authority ' in line and row['role'] == 'authority' and row['state'] == 'authority' and not below, line
+    forget(run, 'observation')
     for tag, word, lag in (('v1', 'fresh', 0), ('v2', 'tag lag', 5400), ('v3', 'fresh', 0)):
         observed(run, mirror.host, tag, word, lag)
     observed(run, mirror.host, 'old', 'diverged', 99999, days=8)         # nobody looks at it any more
@@ -397,8 +404,11 @@ REPORT = {
                                 'retries', 'throttled'], NUMBER), 'canceled': FLAG},
     'images': [{**dict.fromkeys(['rule', 'source_repository', 'target', 'repository', 'state'], TEXT), 'tag': (TEXT, None),
                 'published': FLAG, 'digest': (TEXT, None), 'old_digest': (TEXT, None), 'bytes': NUMBER, 'blobs': NUMBER,
-                'error': (ERROR, None)}],
-    'sources': [{'upstream': TEXT, 'source': TEXT, 'requests': NUMBER, 'bytes': NUMBER, 'failures': NUMBER,
+                'error': (ERROR, None), 'resolved_by': (TEXT, None)}],
+    'sources': [{**dict.fromkeys(['upstream', 'source', 'role'], TEXT),
+                 **dict.fromkeys(['requests', 'bytes', 'failures', 'strikes'], NUMBER), 'rate_bytes_per_second': (NUMBER, None),
+                 'backends': [{'backend': TEXT, 'rate_bytes_per_second': (NUMBER, None), 'latency_ms': (NUMBER, None),
+                               'round_trip_ms': (NUMBER, None)}],
                  'last_contact': (TEXT, None), 'last_error': (TEXT, None), 'last_error_at': (TEXT, None)}],
 }
 
