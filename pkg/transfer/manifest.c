@@ -95,13 +95,19 @@ static void ask(void *ctx)
 	uint64_t wait = 0;
 
 	f->timer = NULL;
-	switch (source_choose(f->request.sources, &f->trials, clock_mono_ms(), &f->source, &wait)) {
+	switch (source_choose(f->request.sources,
+		&f->trials,
+		&(struct source_want){.small = true},
+		clock_mono_ms(),
+		&f->source,
+		&wait)) {
 	case SOURCE_ASK:
 		get(f);
 		return;
 	case SOURCE_WAIT:
 		f->timer = http_timer_start(f->engine->options.loop, wait, ask, f);
 		return;
+	case SOURCE_BUSY:
 	case SOURCE_NONE:
 		break;
 	}

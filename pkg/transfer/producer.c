@@ -230,7 +230,12 @@ static bool start_from_source(struct job *j)
 			(void)error_set(&j->last, ERR_NOTFOUND, "the store has no such blob");
 		return false;
 	}
-	switch (source_choose(j->sources, &j->trials, clock_mono_ms(), &index, &wait)) {
+	switch (source_choose(j->sources,
+		&j->trials,
+		&(struct source_want){.bytes = j->size - j->position, .running = true},
+		clock_mono_ms(),
+		&index,
+		&wait)) {
 	case SOURCE_ASK:
 		get(j, index);
 		return true;
@@ -238,6 +243,7 @@ static bool start_from_source(struct job *j)
 		j->producer = (struct producer){.kind = PRODUCER_WAIT, .fd = -1};
 		j->producer.timer = http_timer_start(j->engine->options.loop, wait, wait_over, j);
 		return true;
+	case SOURCE_BUSY:
 	case SOURCE_NONE:
 		break;
 	}
