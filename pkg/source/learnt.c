@@ -72,9 +72,22 @@ static struct source_backend *make_room(struct source_learnt *l)
 	return &l->backends[l->n_backends++];
 }
 
+static struct estimate *used_last(struct source_learnt *l)
+{
+	struct source_backend *found = NULL;
+
+	for (size_t i = 0; i < l->n_backends; i++)
+		if (!found || l->backends[i].used_sec > found->used_sec)
+			found = &l->backends[i];
+	return found ? &found->estimate : NULL;
+}
+
 struct estimate *learnt_backend(struct source_learnt *l, const char *name, int64_t now_sec)
 {
 	struct source_backend *b;
+
+	if (!name)
+		return used_last(l);
 
 	for (size_t i = 0; i < l->n_backends; i++) {
 		b = &l->backends[i];

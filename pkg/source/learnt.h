@@ -85,8 +85,10 @@ void book_free(struct source_book *b);
 void book_at_ms(struct source_set *set, uint64_t now_ms);
 void book_at_sec(struct source_set *set, int64_t now_sec);
 
-/* The estimate of this backend; it is made when there is none.  The oldest goes when all places
- * are taken. */
+/*
+ * The estimate of this backend; it is made when there is none.  The oldest goes when all places are
+ * taken.  name NULL: the one used last; NULL when there is none.
+ */
 struct estimate *learnt_backend(struct source_learnt *l, const char *name, int64_t now_sec);
 /* Seconds; 0: not known. */
 double learnt_latency(const struct source_learnt *l, int64_t now_sec);

@@ -21,6 +21,8 @@
 #define BETTER_FACTOR  2.0  /* a move must win that much (3.2) ... */
 #define BETTER_SEC     1.0  /* ... and so many seconds (3.2) */
 #define MS_PER_SEC     1000.0
+#define US_PER_MS      1000.0
+#define US_PER_SEC     1e6
 
 static uint64_t less(uint64_t a, uint64_t b)
 {
@@ -72,7 +74,7 @@ static bool live_holds(const struct source_set *set, const struct source_learnt 
 static void add_rate(const struct source_set *set, const struct source_learnt *l,
 	struct rate_estimate *e, const struct source_sample *sample, int64_t now_sec)
 {
-	double window = (double)sample->window_us / 1e6;
+	double window = (double)sample->window_us / US_PER_SEC;
 	double bytes = (double)sample->bytes;
 
 	if (sample->window_us < ESTIMATE_WINDOW_US)
@@ -97,9 +99,11 @@ static void take_sample(struct source_set *set, size_t index, const struct sourc
 	struct estimate *e;
 
 	book_at_sec(set, now_sec);
-	if (!sample || !sample->backend || !source_set_measured(set))
+	if (!sample || !source_set_measured(set))
 		return;
 	e = learnt_backend(l, sample->backend, now_sec);
+	if (!e)
+		return;
 	add_rate(set, l, &e->rate, sample, now_sec);
 	if (sample->rtt_us > 0)
 		rtt_add(&e->rtt, sample->rtt_us, now_sec);
@@ -145,13 +149,18 @@ void source_answered(
 
 /* ---- each second ---- */
 
-/* Until then connections are made and grow: their bytes say nothing. */
-static double settle_ms(const struct source_set *set, const struct source_learnt *l, double rate)
+uint64_t source_settle_us(const struct source_set *set, size_t index)
 {
-	int64_t now_sec = set->book->now_sec;
-	uint64_t rtt_us = (uint64_t)(learnt_rtt(l, now_sec) * 1e6);
+	double rtt = learnt_rtt(set->items[index].learnt, set->book->now_sec);
 
-	return learnt_setup(l, now_sec) * MS_PER_SEC + (double)slow_start_us(rate, rtt_us) / 1e3;
+	return slow_start_us(source_rate(set, index), (uint64_t)(rtt * US_PER_SEC));
+}
+
+/* Until then connections are made and grow: their bytes say nothing. */
+static double settle_ms(const struct source_set *set, size_t index)
+{
+	return learnt_setup(set->items[index].learnt, set->book->now_sec) * MS_PER_SEC +
+	       (double)source_settle_us(set, index) / US_PER_MS;
 }
 
 static void tick_rate(struct source_set *set, size_t index, double elapsed_ms)
@@ -169,7 +178,7 @@ static void tick_rate(struct source_set *set, size_t index, double elapsed_ms)
 		l->busy_since_ms = now_ms;
 		return;
 	}
-	if ((double)(now_ms - l->busy_since_ms) < elapsed_ms + settle_ms(set, l, before))
+	if ((double)(now_ms - l->busy_since_ms) < elapsed_ms + settle_ms(set, index))
 		return;
 	if (l->held && seen < before)
 		return;

@@ -23,7 +23,7 @@
 
 /* What one transfer said of its source at its end. */
 struct source_sample {
-	const char *backend; /* "https://host:port" that gave the bytes, or NULL */
+	const char *backend; /* "https://host:port" that gave the bytes; NULL: the one used last */
 	uint64_t bytes;      /* that arrived after slow start ... */
 	uint64_t window_us;  /* ... in this time; shorter than ESTIMATE_WINDOW_US: no sample of a
 				rate */
@@ -49,6 +49,9 @@ void source_answered(
 
 /* Once each SOURCE_TICK_MS while something runs: rates in flight, and how many may run at once. */
 void source_tick(struct source_set *set, uint64_t now_ms);
+
+/* How long after its first byte a transfer's rate says nothing, in microseconds. */
+uint64_t source_settle_us(const struct source_set *set, size_t index);
 
 /* Whether the rate of each source that may be asked is known: then the largest go first. */
 bool source_rates_known(const struct source_set *set);
