@@ -43,8 +43,7 @@ void book_at_ms(struct source_set *set, uint64_t now_ms)
 
 void book_at_sec(struct source_set *set, int64_t now_sec)
 {
-	if (now_sec > set->book->now_sec)
-		set->book->now_sec = now_sec;
+	set->book->now_sec = now_sec;
 }
 
 /* ---- backends ---- */

@@ -81,7 +81,7 @@ struct source_book {
 void learnt_free(struct source_learnt *l);
 void book_free(struct source_book *b);
 
-/* Time goes on; it never goes back. */
+/* Monotonic time never goes back; the wall clock may be set, and is believed. */
 void book_at_ms(struct source_set *set, uint64_t now_ms);
 void book_at_sec(struct source_set *set, int64_t now_sec);
 

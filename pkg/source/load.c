@@ -273,6 +273,11 @@ bool source_rates_known(const struct source_set *set)
 	return true;
 }
 
+bool source_is_idle(const struct source_set *set, size_t index)
+{
+	return set->items[index].learnt->running == 0;
+}
+
 bool source_better(const struct source_set *set, const struct source_trials *trials, size_t index,
 	uint64_t left, double rate, uint64_t age_ms, uint64_t now_ms, size_t *ret_index)
 {

@@ -55,6 +55,8 @@ uint64_t source_settle_us(const struct source_set *set, size_t index);
 
 /* Whether the rate of each source that may be asked is known: then the largest go first. */
 bool source_rates_known(const struct source_set *set);
+/* Whether nothing moves from it now. */
+bool source_is_idle(const struct source_set *set, size_t index);
 /* Bytes a second that are believed now: in flight, else as measured before; 0: not known. */
 double source_rate(const struct source_set *set, size_t index);
 

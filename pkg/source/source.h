@@ -129,9 +129,11 @@ struct source_trials {
 
 /* What is to be fetched. */
 struct source_want {
-	uint64_t bytes; /* that are missing */
-	bool small;     /* its time is all latency: a manifest, a blob of SOURCE_SMALL or less */
-	bool running;   /* others wait for its next byte: a source without a free place will do */
+	uint64_t bytes;   /* that are missing */
+	uint64_t waiting; /* bytes of all that waits for these sources, to know how much time there
+			     is; 0: not known */
+	bool small;       /* its time is all latency: a manifest, a blob of SOURCE_SMALL or less */
+	bool running;     /* others wait for its next byte: a source without a free place will do */
 };
 #define SOURCE_SMALL ((uint64_t)256 * 1024) /* bytes: 13 ms at 20 MiB/s, less than a round trip */
 

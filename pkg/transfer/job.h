@@ -210,6 +210,7 @@ struct transfer_engine {
 	bool measured_turn;                       /* which of the two is served first now */
 	struct job *running;                      /* in order of start */
 	size_t n_running;
+	uint64_t waiting_bytes;   /* of measured ones */
 	size_t n_measured;        /* of them */
 	size_t n_small;           /* of these, that are small */
 	struct http_timer *watch; /* each second while measured jobs run */

@@ -77,6 +77,15 @@ static struct job_queue *queue_of(struct transfer_engine *e, const struct job *j
 void schedule_add(struct transfer_engine *engine, struct job *j)
 {
 	push(queue_of(engine, j), j);
+	if (j->measured)
+		engine->waiting_bytes += j->size;
+}
+
+static void remove_waiting(struct transfer_engine *e, struct job *j)
+{
+	take_out(queue_of(e, j), j);
+	if (j->measured)
+		e->waiting_bytes -= j->size;
 }
 
 static struct job *any_measured(const struct transfer_engine *e)
@@ -97,23 +106,39 @@ struct job *schedule_pop(struct transfer_engine *engine)
 	struct job *j = engine->plain.first ? engine->plain.first : any_measured(engine);
 
 	if (j)
-		take_out(queue_of(engine, j), j);
+		remove_waiting(engine, j);
 	return j;
 }
 
 /* ---- measured ---- */
 
+static void launch(struct transfer_engine *e, struct job *j)
+{
+	remove_waiting(e, j);
+	engine_run(e, j);
+}
+
+static enum source_verdict choose(const struct job *j, bool anyhow, size_t *ret_index)
+{
+	const struct source_want want = {
+		.bytes = j->size,
+		.waiting = j->engine->waiting_bytes - j->size,
+		.small = j->size <= SOURCE_SMALL,
+		.running = anyhow,
+	};
+	uint64_t wait;
+
+	return source_choose(j->sources, &j->trials, &want, clock_mono_ms(), ret_index, &wait);
+}
+
 /* True: it was started.  False: its best source has no place. */
 static bool start(struct transfer_engine *e, struct job *j, bool anyhow)
 {
-	const struct source_want want = {
-		.bytes = j->size, .small = j->size <= SOURCE_SMALL, .running = anyhow};
-	uint64_t now_ms = clock_mono_ms(), wait;
 	size_t index;
 
-	switch (source_choose(j->sources, &j->trials, &want, now_ms, &index, &wait)) {
+	switch (choose(j, anyhow, &index)) {
 	case SOURCE_ASK:
-		job_reserve(j, index, now_ms);
+		job_reserve(j, index, clock_mono_ms());
 		break;
 	case SOURCE_BUSY:
 		return false;
@@ -121,9 +146,28 @@ static bool start(struct transfer_engine *e, struct job *j, bool anyhow)
 	case SOURCE_NONE:
 		break;
 	}
-	take_out(queue_of(e, j), j);
-	engine_run(e, j);
+	launch(e, j);
 	return true;
+}
+
+/*
+ * The engine's places are few: before a quick source gets another blob, one that idles gets the
+ * largest that is done sooner there than in the queue of the quick one.
+ */
+static bool start_idle(struct transfer_engine *e)
+{
+	for (size_t c = QUEUE_CLASSES; c-- > 1;) {
+		struct job *j = e->measured[c].first;
+		size_t index;
+
+		if (!j || choose(j, false, &index) != SOURCE_ASK ||
+			!source_is_idle(j->sources, index))
+			continue;
+		job_reserve(j, index, clock_mono_ms());
+		launch(e, j);
+		return true;
+	}
+	return false;
 }
 
 /* Largest first; while rates are unknown those that measure soon, then downwards, then upwards. */
@@ -140,6 +184,8 @@ static bool start_large(struct transfer_engine *e, bool anyhow)
 	bool known = sample && source_rates_known(sample->sources);
 	size_t looked = 0;
 
+	if (known && start_idle(e))
+		return true;
 	for (size_t turn = 0; turn + 1 < QUEUE_CLASSES; turn++) {
 		struct job *j = e->measured[class_at(turn, known)].first;
 
@@ -171,8 +217,7 @@ static bool start_plain(struct transfer_engine *e)
 
 	if (!j)
 		return false;
-	take_out(&e->plain, j);
-	engine_run(e, j);
+	launch(e, j);
 	return true;
 }
 
