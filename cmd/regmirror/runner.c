@@ -88,7 +88,10 @@ static void on_transfer(void *ctx, const struct transfer_event *event)
 	(void)ctx;
 	if (!fields[1].text)
 		fields[1].key = NULL;
-	log_event(LOG_WARN_, fields, "%s; %s", error_text(event->err), event->next);
+	if (event->err)
+		log_event(LOG_WARN_, fields, "%s; %s", error_text(event->err), event->next);
+	else
+		log_event(LOG_DEBUG_, fields, "%s", event->next);
 }
 
 /* ---- result ---- */
