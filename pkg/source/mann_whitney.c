@@ -1,204 +1,160 @@
-/*
- * mann_whitney.c - whether two samples differ, and who is told apart from whom.
- *
- * Exact: of all ways to deal the values into two samples, how many are at least as uneven as this
- * one.  Ranks count double, so that those of ties are whole numbers, too; the ways are counted by
- * size and sum of ranks (the recursion of sources.md 2.5, with ties).
- */
+/* mann_whitney.c - exact two-sided Mann-Whitney, with ties as the mid-ranks have them. */
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "source/compare.h"
 #include "util/mem.h"
 
+/* A value of either sample. */
 struct ranked {
 	double value;
-	bool first;     /* of sample a */
-	unsigned twice; /* its rank, doubled */
+	bool of_a;
+	uint32_t rank; /* twice the mid-rank, from 2: a whole number, tied or not */
+};
+
+/* Both samples as one, in order. */
+struct pool {
+	struct ranked items[2 * COMPARE_MAX];
+	size_t n, m, all;  /* of a, of b, together */
+	uint64_t rank_sum; /* of a, doubled */
+	double tie_term;   /* sum of t^3 - t over groups of t equal values */
 };
 
 static int by_value(const void *a, const void *b)
 {
-	double x = ((const struct ranked *)a)->value, y = ((const struct ranked *)b)->value;
+	const struct ranked *x = a, *y = b;
 
-	return (x > y) - (x < y);
+	return (x->value > y->value) - (x->value < y->value);
 }
 
-/* Ranks of all values together; the ranks of equal ones are their mean.  Returns sum(t^3 - t). */
-static double rank_all(struct ranked *r, size_t n)
+static void pool_init(struct pool *p, const double *a, size_t n, const double *b, size_t m)
 {
-	double ties = 0;
-
-	qsort(r, n, sizeof(*r), by_value);
-	for (size_t i = 0, end; i < n; i = end) {
+	p->n = n;
+	p->m = m;
+	p->all = n + m;
+	p->rank_sum = 0;
+	p->tie_term = 0;
+	for (size_t i = 0; i < n; i++)
+		p->items[i] = (struct ranked){.value = a[i], .of_a = true};
+	for (size_t i = 0; i < m; i++)
+		p->items[n + i] = (struct ranked){.value = b[i]};
+	qsort(p->items, p->all, sizeof(p->items[0]), by_value);
+	for (size_t i = 0, end; i < p->all; i = end) {
 		double t;
 
-		for (end = i + 1; end < n && r[end].value <= r[i].value; end++)
-			;
-		for (size_t k = i; k < end; k++)
-			r[k].twice = (unsigned)(i + 1 + end);
+		for (end = i + 1; end < p->all && p->items[end].value == p->items[i].value;)
+			end++;
+		for (size_t k = i; k < end; k++) {
+			p->items[k].rank = (uint32_t)(i + 1 + end); /* first and last rank */
+			p->rank_sum += p->items[k].of_a ? p->items[k].rank : 0;
+		}
 		t = (double)(end - i);
-		ties += t * t * t - t;
+		p->tie_term += t * t * t - t;
 	}
-	return ties;
 }
 
-/* How many ways there are to choose n of the ranks, by their sum: ways[size * width + sum]. */
-static double share_as_uneven(const struct ranked *r, size_t all, size_t n, double sum)
+/*
+ * In how many ways each sum of ranks comes about when `pick` of the pooled values are drawn.  The
+ * rows say it for 0 to `pick` drawn; a row is as long as the greatest sum.
+ */
+struct ways {
+	double *cells; /* whole numbers, up to 2.4e37: relative error 1e-14 */
+	size_t width;
+	size_t reach[COMPARE_EXACT_MAX + 1]; /* greatest sum so far in each row */
+};
+
+/* Ranks count from the least one, and in whole steps where no two are tied: shorter rows. */
+static uint32_t rank_unit(const struct pool *p)
 {
-	const size_t width = all * (all + 1) + 1; /* doubled ranks add up to that at most */
-	AUTO_FREE double *ways = xcalloc((n + 1) * width, sizeof(*ways));
-	const double middle = (double)n * (double)(all + 1);
-	const double off = fabs(sum - middle) - 0.5; /* sums are whole: half a step is safe */
-	double uneven = 0, total = 0;
-
-	ways[0] = 1;
-	for (size_t i = 0; i < all; i++)
-		for (size_t size = i + 1 < n ? i + 1 : n; size > 0; size--)
-			for (size_t s = width - 1; s >= r[i].twice; s--)
-				ways[size * width + s] += ways[(size - 1) * width + s - r[i].twice];
-	for (size_t s = 0; s < width; s++) {
-		double w = ways[n * width + s];
-
-		total += w;
-		if (fabs((double)s - middle) >= off)
-			uneven += w;
+	for (size_t i = 0; i < p->all; i++) {
+		if ((p->items[i].rank - p->items[0].rank) % 2 != 0)
+			return 1;
 	}
-	return uneven / total;
+	return 2;
 }
 
-/* With the correction for ties and for continuity. */
-static double by_normal(double u, size_t n, size_t m, double ties)
+static size_t short_rank(const struct pool *p, size_t i, uint32_t unit)
 {
-	double a = (double)n, b = (double)m, all = a + b;
-	double variance = a * b / 12 * (all + 1 - ties / (all * (all - 1)));
-	double z;
+	return (p->items[i].rank - p->items[0].rank) / unit;
+}
 
-	if (variance <= 0)
+static void ways_init(struct ways *w, const struct pool *p, size_t pick, uint32_t unit)
+{
+	*w = (struct ways){.width = 1};
+	for (size_t i = p->all - pick; i < p->all; i++)
+		w->width += short_rank(p, i, unit);
+	w->cells = xcalloc((pick + 1) * w->width, sizeof(*w->cells));
+	w->cells[0] = 1;
+	for (size_t i = 0; i < p->all; i++) {
+		size_t rank = short_rank(p, i, unit);
+
+		for (size_t j = i < pick ? i + 1 : pick; j > 0; j--) {
+			const double *from = w->cells + (j - 1) * w->width;
+			double *to = w->cells + j * w->width + rank;
+
+			for (size_t s = 0; s <= w->reach[j - 1]; s++)
+				to[s] += from[s];
+			w->reach[j] = w->reach[j - 1] + rank; /* ranks ascend */
+		}
+	}
+}
+
+static double exact_p(const struct pool *p)
+{
+	size_t pick = p->n < p->m ? p->n : p->m;
+	bool picks_a = pick == p->n;
+	uint32_t unit = rank_unit(p);
+	uint64_t seen = 0, sum = 0, expected;
+	double far = 0, all = 0;
+	struct ways w;
+
+	for (size_t i = 0; i < p->all; i++) {
+		sum += short_rank(p, i, unit);
+		seen += p->items[i].of_a == picks_a ? short_rank(p, i, unit) : 0;
+	}
+	/* Distances from the mean, times p->all so that they are whole. */
+	expected = sum * pick;
+	ways_init(&w, p, pick, unit);
+	for (size_t s = 0; s < w.width; s++) {
+		double count = w.cells[pick * w.width + s];
+		int64_t distance = (int64_t)(s * p->all) - (int64_t)expected;
+		int64_t observed = (int64_t)(seen * p->all) - (int64_t)expected;
+
+		all += count;
+		if (llabs(distance) >= llabs(observed))
+			far += count;
+	}
+	free(w.cells);
+	return far / all;
+}
+
+/* With correction for ties, and for continuity. */
+static double normal_p(const struct pool *p, double u)
+{
+	double n = (double)p->n, m = (double)p->m, all = (double)p->all;
+	double variance = n * m / 12 * (all + 1 - p->tie_term / (all * (all - 1)));
+	double distance = fabs(u - n * m / 2) - 0.5;
+
+	if (variance <= 0 || distance <= 0)
 		return 1;
-	z = (fabs(u - a * b / 2) - 0.5) / sqrt(variance);
-	return z <= 0 ? 1 : erfc(z / sqrt(2));
+	return erfc(distance / sqrt(2 * variance));
 }
 
 double mann_whitney(const double *a, size_t n, const double *b, size_t m, double *ret_u)
 {
-	AUTO_FREE struct ranked *r = NULL;
-	double sum = 0, u, ties, p;
+	struct pool *p;
+	double u = 0, result = 1;
 
 	n = n < COMPARE_MAX ? n : COMPARE_MAX;
 	m = m < COMPARE_MAX ? m : COMPARE_MAX;
-	if (ret_u)
-		*ret_u = 0;
-	if (n == 0 || m == 0)
-		return 1;
-	r = xcalloc(n + m, sizeof(*r));
-	for (size_t i = 0; i < n + m; i++)
-		r[i] = (struct ranked){.value = i < n ? a[i] : b[i - n], .first = i < n};
-	ties = rank_all(r, n + m);
-	for (size_t i = 0; i < n + m; i++)
-		sum += r[i].first ? r[i].twice : 0;
-	u = (sum - (double)n * (double)(n + 1)) / 2;
-	if (n <= COMPARE_EXACT_MAX && m <= COMPARE_EXACT_MAX)
-		p = share_as_uneven(r, n + m, n, sum);
-	else
-		p = by_normal(u, n, m, ties);
+	if (n > 0 && m > 0) {
+		p = xmalloc(sizeof(*p));
+		pool_init(p, a, n, b, m);
+		u = (double)(p->rank_sum - n * (n + 1)) / 2;
+		result = n <= COMPARE_EXACT_MAX && m <= COMPARE_EXACT_MAX ? exact_p(p)
+									  : normal_p(p, u);
+		free(p);
+	}
 	if (ret_u)
 		*ret_u = u;
-	return p < 1 ? p : 1;
-}
-
-/* ---- several comparisons ---- */
-
-struct adjusted {
-	double p;
-	size_t index;
-};
-
-static int by_p(const void *a, const void *b)
-{
-	double x = ((const struct adjusted *)a)->p, y = ((const struct adjusted *)b)->p;
-
-	return (x > y) - (x < y);
-}
-
-void holm_adjust(double *p, size_t k)
-{
-	AUTO_FREE struct adjusted *sorted = xcalloc(k ? k : 1, sizeof(*sorted));
-	double least = 0;
-
-	for (size_t i = 0; i < k; i++)
-		sorted[i] = (struct adjusted){p[i], i};
-	qsort(sorted, k, sizeof(*sorted), by_p);
-	for (size_t i = 0; i < k; i++) {
-		double q = sorted[i].p * (double)(k - i);
-
-		if (q > 1)
-			q = 1;
-		if (q < least)
-			q = least;
-		p[sorted[i].index] = least = q;
-	}
-}
-
-/* ---- ranks ---- */
-
-/* Adjusted p-values of all pairs, as a k*k matrix. */
-static void compare_all(const struct contestant *c, size_t k, double *matrix)
-{
-	double p[CONTESTANTS_MAX * (CONTESTANTS_MAX - 1) / 2];
-	size_t n = 0;
-
-	for (size_t i = 0; i < k; i++)
-		for (size_t j = i + 1; j < k; j++)
-			p[n++] = mann_whitney(c[i].values, c[i].n, c[j].values, c[j].n, NULL);
-	holm_adjust(p, n);
-	n = 0;
-	for (size_t i = 0; i < k; i++) {
-		matrix[i * k + i] = 1;
-		for (size_t j = i + 1; j < k; j++, n++)
-			matrix[i * k + j] = matrix[j * k + i] = p[n];
-	}
-}
-
-/* The best median first; those without values last. */
-static void order(const struct contestant *c, size_t k, bool higher, size_t *ret)
-{
-	double medians[CONTESTANTS_MAX];
-
-	for (size_t i = 0; i < k; i++) {
-		size_t at = i;
-
-		medians[i] = stat_median(c[i].values, c[i].n) * (higher ? -1 : 1);
-		if (c[i].n == 0)
-			medians[i] = INFINITY;
-		for (; at > 0 && medians[ret[at - 1]] > medians[i]; at--)
-			ret[at] = ret[at - 1];
-		ret[at] = i;
-	}
-}
-
-void rank_contestants(const struct contestant *c, size_t k, bool higher, unsigned *ret_rank,
-	bool *ret_tied, double *ret_p)
-{
-	AUTO_FREE double *matrix = NULL;
-	size_t by_median[CONTESTANTS_MAX], first = 0;
-
-	if (k > CONTESTANTS_MAX)
-		k = CONTESTANTS_MAX;
-	matrix = xcalloc(k ? k * k : 1, sizeof(*matrix));
-	compare_all(c, k, matrix);
-	order(c, k, higher, by_median);
-	for (size_t at = 0; at < k; at++) {
-		size_t i = by_median[at], leader = by_median[first];
-
-		if (at > 0 && (c[i].n == 0 || matrix[i * k + leader] <= COMPARE_ALPHA))
-			first = at;
-		ret_rank[i] = (unsigned)first + 1;
-		ret_tied[i] = first != at;
-		if (first != at)
-			ret_tied[by_median[first]] = true;
-	}
-	if (ret_p)
-		memcpy(ret_p, matrix, k * k * sizeof(*matrix));
+	return result;
 }
