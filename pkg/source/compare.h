@@ -15,9 +15,9 @@
 #include "util/compiler.h"
 
 #define COMPARE_MAX 1024 /* numbers of one sample; more are a mistake: the first so many count */
-#define COMPARE_EXACT_MAX                                                              \
-	40 /* of each sample, up to which Mann-Whitney is exact (2 MiB); above: normal \
-	      approximation with correction for ties */
+#define COMPARE_EXACT_MAX                                                                         \
+	64                    /* of each sample, up to which Mann-Whitney is exact; above: normal \
+				 approximation with correction for ties */
 #define BOOTSTRAP_ROUNDS 2000 /* resamples (sources.md 2.5) */
 #define COMPARE_ALPHA    0.05 /* (sources.md 2.5) */
 
