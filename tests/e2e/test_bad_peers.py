@@ -155,7 +155,7 @@ def test_a_busy_mirror_is_left_alone_meanwhile(run, make_faulty, scene):
     source, mirror, target = make_faulty(corpus=scene), make_faulty(corpus=scene), make_faulty()
     mirror.rule(faults.busy(seconds=600), 'GET', '/blobs/')
     began = time.monotonic()
-    r = run('sync', config=setups.configuration(source, [target], mirrors=[mirror]))
+    r = run('sync', config=setups.configuration(source, [target], mirrors=[mirror], upstream=setups.ORDERED))
     assert_mirror_blamed(r, mirror, target, scene, '429')
     assert time.monotonic() - began < 10
     assert len(mirror.asked('GET', '/blobs/')) <= 4
@@ -180,7 +180,7 @@ def test_a_busy_target_is_waited_for(run, make_faulty, scene):
 def test_a_mirror_that_stalls_in_mid_blob_is_left(run, make_faulty, scene):
     source, mirror, target = make_faulty(corpus=scene), make_faulty(corpus=scene), make_faulty()
     mirror.rule(faults.stall(scenes.LAYER_BYTES // 2), 'GET', layer_of(scene))
-    r = run('sync', config=setups.configuration(source, [target], mirrors=[mirror]))
+    r = run('sync', config=setups.configuration(source, [target], mirrors=[mirror], upstream=setups.ORDERED))
     assert_mirror_blamed(r, mirror, target, scene, 'from byte [1-9]')
     assert source.asked('GET', layer_of(scene))[0].headers['Range']
 

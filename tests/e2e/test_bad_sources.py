@@ -55,7 +55,7 @@ def test_a_bad_blob_at_a_mirror_costs_a_warning(run, make_faulty, scene, fault):
     source, mirror, target = make_faulty(corpus=scene), make_faulty(corpus=scene), make_faulty()
     action, words = BLOB_FAULTS[fault]
     mirror.rule(action, 'GET', BAD_BLOBS)
-    r = run('sync', config=setups.configuration(source, [target], mirrors=[mirror]))
+    r = run('sync', config=setups.configuration(source, [target], mirrors=[mirror], upstream=setups.ORDERED))
     if fault != 'not there':
         assert_mirror_blamed(r, mirror, target, scene, *words)
     r.ok()
@@ -66,7 +66,7 @@ def test_a_bad_blob_at_a_mirror_costs_a_warning(run, make_faulty, scene, fault):
 def test_a_blob_goes_on_at_another_source_where_it_broke(run, make_faulty, scene, fault):
     source, mirror, target = make_faulty(corpus=scene), make_faulty(corpus=scene), make_faulty()
     mirror.rule(BLOB_FAULTS[fault][0], 'GET', layer_of(scene))
-    r = run('sync', config=setups.configuration(source, [target], mirrors=[mirror]))
+    r = run('sync', config=setups.configuration(source, [target], mirrors=[mirror], upstream=setups.ORDERED))
     assert_mirror_blamed(r, mirror, target, scene, 'from byte [1-9]')
     ranges = [q.headers['Range'] for q in source.asked('GET', layer_of(scene))]
     assert len(ranges) == 1 and re.fullmatch(r'bytes=[1-9]\d*-(\d+)?', ranges[0]), ranges
@@ -88,7 +88,7 @@ def test_a_source_that_cannot_resume_is_understood(run, make_faulty, scene, answ
     action, usable = BAD_RESUMES[answer]
     mirror.rule(faults.reset(HALF), 'GET', layer_of(scene), nth=1)
     source.rule(action, 'GET', layer_of(scene), when=lambda q: 'Range' in q.headers)
-    r = run('sync', config=setups.configuration(source, [target], mirrors=[mirror]))
+    r = run('sync', config=setups.configuration(source, [target], mirrors=[mirror], upstream=setups.ORDERED))
     assert_mirror_blamed(r, mirror, target, scene, 'reset')
     assert bool(re.search('Content-Range|bytes instead of', r.stderr)) == (not usable), f'{r}'
 
@@ -124,7 +124,7 @@ def test_a_mirror_that_corrupts_is_not_asked_for_ever(run, make_faulty):
     c.tag('bad/app', 'v1', c.image([images.Layer({'data': noise(4096, str(i))}, 'none') for i in range(20)]))
     source, mirror, target = make_faulty(corpus=c), make_faulty(corpus=c), make_faulty()
     mirror.rule(faults.flip_byte(7), 'GET', '/blobs/')
-    r = run('sync', config=setups.configuration(source, [target], mirrors=[mirror], settings={'parallel': 1}))
+    r = run('sync', config=setups.configuration(source, [target], mirrors=[mirror], upstream=setups.ORDERED, settings={'parallel': 1}))
     assert_mirror_blamed(r, mirror, target, c, 'hash to')
     assert len(mirror.asked('GET', '/blobs/')) < 10
 
@@ -172,7 +172,7 @@ def test_a_bad_child_manifest_at_a_mirror_costs_a_warning(run, make_faulty, faul
     source, mirror, target = make_faulty(corpus=c), make_faulty(corpus=c), make_faulty()
     action, words = MANIFEST_FAULTS[fault]
     mirror.rule(action, 'GET', BAD_MANIFESTS)
-    r = run('sync', config=setups.configuration(source, [target], mirrors=[mirror]))
+    r = run('sync', config=setups.configuration(source, [target], mirrors=[mirror], upstream=setups.ORDERED))
     assert_mirror_blamed(r, mirror, target, c, *words)
 
 

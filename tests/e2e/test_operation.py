@@ -292,7 +292,7 @@ def status_of(run, config, source):
 
 def test_a_source_is_shown_as_a_replica_is(run, make_faulty, two):
     source, mirror = make_faulty(corpus=two), make_faulty(corpus=two)
-    config = setups.configuration(source, ['store'], mirrors=[mirror])
+    config = setups.configuration(source, ['store'], mirrors=[mirror], upstream=setups.ORDERED)
     run('sync', config=config).ok()
     line, below, row = status_of(run, config, source.host)
     assert ' authority ' in line and row['role'] == 'authority' and row['state'] == 'authority' and not below, line
@@ -311,7 +311,7 @@ def test_a_source_is_shown_as_a_replica_is(run, make_faulty, two):
 
 def test_a_source_that_lied_is_shown_with_the_proof(run, make_faulty, two):
     source, mirror = make_faulty(corpus=two), make_faulty(corpus=two)
-    config = setups.configuration(source, ['store'], mirrors=[mirror])
+    config = setups.configuration(source, ['store'], mirrors=[mirror], upstream=setups.ORDERED)
     run('sync', config=config).ok()
     struck(run, mirror.host, days=9)
     struck(run, mirror.host, days=3)
@@ -326,7 +326,7 @@ def test_a_source_that_lied_is_shown_with_the_proof(run, make_faulty, two):
 
 def test_a_report_tells_each_source(run, make_faulty, two):
     source, mirror = make_faulty(corpus=two), make_faulty(corpus=two)
-    config = setups.configuration(source, ['store'], mirrors=[mirror])
+    config = setups.configuration(source, ['store'], mirrors=[mirror], upstream=setups.ORDERED)
     run('sync', '--report', os.path.join(run.folder, 'report.json'), config=config).ok()
     with open(os.path.join(run.folder, 'report.json')) as f:
         sources = {s['source']: s for s in json.load(f)['sources']}

@@ -44,7 +44,7 @@ def scene(run, make_faulty, corpus, authority):
     source = server(IN_CONFIG, auth='bearer', corpus=corpus)
     mirror = server(IN_DOCKER, auth='basic', corpus=corpus)
     targets = [server(IN_ENVIRONMENT, auth='basic'), server(IN_FILE, auth='bearer')]
-    config = setups.configuration(source, targets, mirrors=[mirror])
+    config = setups.configuration(source, targets, mirrors=[mirror], upstream=setups.ORDERED)
     config['registries'][targets[0].host]['password'] = '${TARGET_PASSWORD}'
     path = os.path.join(run.folder, 'password')
     with open(path, 'w') as f:

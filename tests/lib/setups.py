@@ -8,6 +8,9 @@ Servers are faulty.Faulty or registries.DockerRegistry, or 'store'; what they ne
 """
 
 
+ORDERED = {'choose': 'ordered'}     # the mirrors as listed, then the authority: for tests that must know who is asked
+
+
 def registry_entry(server, credentials=True):
     """How to talk to a server."""
     entry = {}
@@ -28,10 +31,11 @@ def target_name(index, server):
     return 'box' if server == 'store' else f'to{index}'
 
 
-def configuration(source, targets, mirrors=(), repositories=None, credentials=True, settings=None, **rule):
+def configuration(source, targets, mirrors=(), repositories=None, credentials=True, settings=None, upstream=None, **rule):
     """
     The configuration as a dict.  repositories: all of the source's when it is scripted, else the ordinary
-    corpus'.  settings: more keys of the top level.  rule: more keys of the rule; in names, "_" stands for "-".
+    corpus'.  settings: more keys of the top level; upstream: of the upstream, such as ORDERED.  rule: more keys of
+    the rule; in names, "_" stands for "-".
     """
     servers = [s for s in [source, *mirrors, *targets] if s != 'store']
     if repositories is None:
@@ -39,12 +43,12 @@ def configuration(source, targets, mirrors=(), repositories=None, credentials=Tr
         if hasattr(source, 'storage'):
             repositories = sorted(r for r, tags in source.storage.tags.items() if tags)
     named = {target_name(i, t): {'store': True} if t == 'store' else {'registry': t.host} for i, t in enumerate(targets)}
-    upstream = {'authority': source.host}
+    places = {'authority': source.host}
     if mirrors:
-        upstream['mirrors'] = [{'host': m.host} for m in mirrors]
+        places['mirrors'] = [{'host': m.host} for m in mirrors]
     return {
         'registries': {s.host: registry_entry(s, credentials) for s in servers},
-        'upstreams': {'up': upstream},
+        'upstreams': {'up': {**places, **(upstream or {})}},
         'targets': named,
         'sync': [{'name': 'all', 'from': 'up', 'to': list(named), 'repositories': repositories,
                   **{k.replace('_', '-'): v for k, v in rule.items()}}],
