@@ -5,7 +5,9 @@
  *
  * After "," the next source is tried only when this one said that it is not there (404, 410); after
  * "|" after any error.  Wrong content always moves on.  "direct" is the authority and the end;
- *"off" stops.  Empty entries are skipped, spaces around entries mean nothing.
+ * "off" stops.  Empty entries are skipped, spaces around entries mean nothing, and what follows
+ * "direct" or "off" is not read, as in Go.  The authority may also stand in the chain by its name,
+ * as an entry like any other.
  *
  * Pure.  Any thread.
  */
@@ -27,7 +29,8 @@ enum chain_kind {
 struct chain_entry {
 	enum chain_kind kind;
 	size_t source;  /* index among the names given to chain_parse(); the authority's for DIRECT
-			 */
+			   and OFF */
+	bool authority; /* by whichever name */
 	bool any_error; /* "|": the next one is tried after any error; else only after "not there"
 			 */
 };
@@ -46,7 +49,10 @@ struct chain {
 NODISCARD int chain_parse(const char *text, const char *const *names, size_t n_names,
 	size_t authority, struct chain *ret, struct error *err);
 
-/* Whether the entry after this one may be tried when this one failed so. */
+/*
+ * Whether the entry after this one may be tried when this one failed so.  Never after the end, and
+ * not after what is no failure of the source: ERR_CANCELED, ERR_TRUST.
+ */
 bool chain_goes_on(const struct chain_entry *e, enum errc failure);
 
 /*

@@ -27,9 +27,13 @@ struct tag_history {
 	struct tag_version versions[TAG_HISTORY_MAX];
 	size_t n;
 };
-/* The authority says digest now.  True when that is new (a move, also back to an older one). */
+/*
+ * The authority says digest now.  True when that is new (a move, also back to an older one, which
+ * is then there twice).  The oldest goes when there is no room.
+ */
 bool tag_history_add(struct tag_history *h, const struct digest *digest, int64_t now_sec);
-int64_t tag_history_changed(const struct tag_history *h); /* when it last moved; 0: not known */
+/* When it last moved, or was first seen, if it never did; 0: not known. */
+int64_t tag_history_changed(const struct tag_history *h);
 
 enum freshness {
 	FRESH_UNKNOWN,     /* not looked at, or the mirror could not be asked */
@@ -46,7 +50,10 @@ enum freshness {
 const char *freshness_name(enum freshness f); /* "fresh", "tag lag", "content lag", "partial",
 						 "origin skew", "re-encoded", "diverged", "missing",
 						 "denied", "unknown" */
-/* Which of two is worse, for a source's summary. */
+/*
+ * Which of two is worse, for a source's summary: unknown (it adds nothing), fresh, origin skew,
+ * re-encoded, tag lag, partial, content lag, missing, denied, diverged.
+ */
 enum freshness freshness_worse(enum freshness a, enum freshness b);
 
 /* What was seen of one tag at one mirror. */
@@ -57,8 +64,8 @@ struct freshness_facts {
 	bool has_content;     /* the authority's digest is there as a manifest; for a lagging tag */
 	bool asked_content;
 	bool blobs_missing; /* with has_content: a layer was looked for and is not there */
-	bool asked_again; /* the history holds an answer of the authority younger than the mirror's
-			   */
+	bool asked_again; /* the history holds an answer of the authority younger than the mirror's,
+			   * because a verdict wanted it */
 	bool asked_children;
 	bool same_children; /* the mirror's index lists the same children as the authority's */
 };
@@ -71,14 +78,18 @@ struct freshness_verdict {
 	bool ask_again;    /* ... the authority once more: the mirror may be ahead */
 	bool ask_children; /* ... the mirror's manifest, to compare its children */
 };
-/* Call it again when what it asks for is known.  No ask_* is set in a final verdict. */
+/*
+ * Call it again when what it asks for is known; until then the state is FRESH_UNKNOWN.  No ask_* is
+ * set in a final verdict.  Who cannot ask (the authority is not reached, say) leaves asked_* false
+ * and takes FRESH_UNKNOWN: a mirror that may only be ahead must not be called diverged.
+ */
 struct freshness_verdict freshness_judge(
 	const struct tag_history *h, const struct freshness_facts *facts, int64_t now_sec);
 
 /* ---- how long an answer for a tag holds ---- */
 
 enum tag_class {
-	TAG_VERSION, /* an exact version, or sha256-*: 24 h */
+	TAG_VERSION, /* three numbers, with "v" and a pre-release or without, or sha256-*: 24 h */
 	TAG_ROLLING, /* latest, stable, edge, nightly, master, main, *-dev: 60 s */
 	TAG_OTHER    /* a tenth of its age, 60 s to 6 h */
 };
