@@ -67,6 +67,7 @@ void db_reset(struct db_stmt *s); /* for AUTO(db_reset): s is done with */
  */
 void db_bind_text(struct db_stmt *s, int i, const char *text); /* NULL binds NULL; copied */
 void db_bind_i64(struct db_stmt *s, int i, int64_t v);
+void db_bind_f64(struct db_stmt *s, int i, double v);                      /* NaN binds NULL */
 void db_bind_blob(struct db_stmt *s, int i, const void *data, size_t len); /* copied */
 void db_bind_digest(
 	struct db_stmt *s, int i, const struct digest *d); /* 1 byte of algorithm, then raw */
@@ -77,6 +78,7 @@ NODISCARD int db_run(struct db_stmt *s, struct error *err);
 const char *db_text(
 	const struct db_stmt *s, int column); /* NULL for NULL; until the next step or reset */
 int64_t db_i64(const struct db_stmt *s, int column);
+double db_f64(const struct db_stmt *s, int column);
 const void *db_blob(const struct db_stmt *s, int column, size_t *ret_len);
 bool db_digest(
 	const struct db_stmt *s, int column, struct digest *ret); /* false: no digest there */

@@ -89,6 +89,12 @@ void db_bind_i64(struct db_stmt *s, int i, int64_t v)
 		note(s, sqlite3_bind_int64(s->stmt, i, v));
 }
 
+void db_bind_f64(struct db_stmt *s, int i, double v)
+{
+	if (rewound(s))
+		note(s, sqlite3_bind_double(s->stmt, i, v));
+}
+
 void db_bind_blob(struct db_stmt *s, int i, const void *data, size_t len)
 {
 	/* SQLite takes a NULL pointer for NULL, whatever the length. */
@@ -150,6 +156,11 @@ const char *db_text(const struct db_stmt *s, int column)
 int64_t db_i64(const struct db_stmt *s, int column)
 {
 	return sqlite3_column_int64(s->stmt, column);
+}
+
+double db_f64(const struct db_stmt *s, int column)
+{
+	return sqlite3_column_double(s->stmt, column);
 }
 
 const void *db_blob(const struct db_stmt *s, int column, size_t *ret_len)

@@ -243,6 +243,7 @@ void call_finish(struct http_call *call, CURLcode code)
 	}
 	if (call->follow && !call->fail.code) {
 		if (redirect_step(call, &err) == 0) {
+			call->response.front_us = call->response.total_us;
 			release(call);
 			call->retried = false;
 			host_enqueue(call->host, call);

@@ -11,14 +11,6 @@
 
 /* ---- start and stop ---- */
 
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 /* As if nothing had been received; the memory of the fields is kept. */
 static void reset_answer(struct http_call *call)
 {
@@ -43,6 +35,9 @@ static void reset_hop(struct http_call *call)
 	call->sent = call->acked = 0;
 	call->fd = CURL_SOCKET_BAD;
 	call->handle->reason[0] = '\0';
+	call->response.timing = (struct http_timing){.fresh = false};
+	call->response.ttfb_us = 0;
+	call->asked_us = call->first_us = 0;
 	reset_answer(call);
 }
 
@@ -59,8 +54,8 @@ int exchange_start(struct http_call *call, struct error *err)
 	rc = handle_prepare(call->handle, call);
 	if (rc != CURLE_OK)
 		return error_set(err, ERR_USAGE, "libcurl: %s", curl_easy_strerror(rc));
-	if (call->start_us == 0)
-		call->start_us = now_us();
+	if (!call->retried) /* which is the same hop once more */
+		call->hop_us = timing_now_us();
 	call->state = CALL_RUNNING;
 	TAILQ_INSERT_TAIL(&loop->calls, call, link);
 	call->host->stats.running++;
@@ -84,8 +79,9 @@ void exchange_stop(struct http_call *call)
 		TAILQ_REMOVE(&loop->throttled, call, throttle_link);
 	call->resuming = call->throttled = false;
 	timer_unset(&call->timer);
+	timing_round_trip(call);
 	(void)curl_multi_remove_handle(loop->multi, call->handle->easy);
-	call->response.total_us = now_us() - call->start_us;
+	call->response.total_us = call->response.front_us + timing_now_us() - call->hop_us;
 	host_leave(call->host);
 }
 
@@ -108,13 +104,13 @@ static int on_request(void *ctx, char *peer, char *here, int peer_port, int here
 {
 	struct http_call *call = ctx;
 
-	(void)peer;
 	(void)here;
 	if (call->state != CALL_RUNNING)
 		return CURL_PREREQFUNC_ABORT;
 	call->host->stats.requests++;
 	call->fd = socket_find(call->loop, here_port, peer_port);
 	reset_answer(call);
+	timing_connected(call, peer);
 	phase_enter(call, call_is_sending(call) ? PHASE_SEND : PHASE_WAIT);
 	return CURL_PREREQFUNC_OK;
 }
@@ -172,8 +168,10 @@ static size_t on_read(char *to, size_t size, size_t n, void *ctx)
 	call->sent += got;
 	call->host->stats.bytes_out += got;
 	call->active_ms = call->loop->now_ms;
-	if (!call_is_sending(call) && call->phase == PHASE_SEND)
+	if (!call_is_sending(call) && call->phase == PHASE_SEND) {
+		call->asked_us = timing_now_us();
 		phase_enter(call, PHASE_WAIT);
+	}
 	return got;
 }
 
@@ -252,14 +250,12 @@ static void describe(struct http_call *call)
 {
 	struct http_response *r = &call->response;
 	const char *after = http_header(r, "Retry-After");
-	curl_off_t us = 0;
 
 	r->url = call->url.text;
 	r->content_length = fields_content_length(r->headers);
 	if (after && retry_after_parse(after, clock_wall_sec(), &r->retry_after, NULL) < 0)
 		r->retry_after = 0;
-	if (curl_easy_getinfo(call->handle->easy, CURLINFO_STARTTRANSFER_TIME_T, &us) == CURLE_OK)
-		r->ttfb_us = (uint64_t)us;
+	timing_answered(call);
 }
 
 /*
@@ -355,9 +351,10 @@ static size_t on_header_line(char *line, size_t size, size_t n, void *ctx)
 	}
 	if (call->header_done) /* trailers */
 		return len;
-	if (len >= 5 && strncasecmp(line, "HTTP/", 5) == 0)
+	if (len >= 5 && strncasecmp(line, "HTTP/", 5) == 0) {
 		fields_reset(fields);
-	else if (line[0] == '\r' || line[0] == '\n')
+		call->first_us = timing_now_us();
+	} else if (line[0] == '\r' || line[0] == '\n')
 		return header_end(call) ? len : CURL_WRITEFUNC_ERROR;
 	else if (fields_add(fields, line, len, &call->fail) < 0)
 		return CURL_WRITEFUNC_ERROR;

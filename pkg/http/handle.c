@@ -10,6 +10,7 @@
 #define BULK_SEND       (256 * 1024L)
 #define BULK_RECEIVE    (128 * 1024L)
 #define IDLE_CONN_SEC   60L /* CDNs close after 60 to 75 s (sources.md 6.2) */
+#define NAMES_SEC       60L /* addresses are kept so long: libcurl's default */
 #define KEEPALIVE_SEC   30L
 #define KEEPALIVE_EVERY 15L
 #define EXPECT_MS       1000L /* for "100 Continue"; request.h */
@@ -62,14 +63,15 @@ static CURLcode handle_setup(struct handle *handle)
 	const struct host *h = handle->host;
 	const struct http_host_options *o = h->options;
 	struct setup s = {.easy = handle->easy};
+	const char *proxy = o->no_proxy ? "" : proxy_for(&h->loop->proxy, &h->url);
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed_options); i++)
 		set_long(&s, fixed_options[i].option, fixed_options[i].value);
 	set_pointer(&s, CURLOPT_PROTOCOLS_STR, "http,https");
 	set_pointer(&s, CURLOPT_USERAGENT, h->loop->user_agent);
-	set_pointer(&s, CURLOPT_PROXY, o->no_proxy ? "" : proxy_for(&h->loop->proxy, &h->url));
+	set_pointer(&s, CURLOPT_PROXY, proxy);
+	handle->proxied = *proxy != '\0';
 	set_pointer(&s, CURLOPT_NOPROXY, ""); /* else libcurl reads the environment */
-	set_long(&s, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms);
 	if (o->ca)
 		set_pointer(&s, CURLOPT_CAINFO, o->ca);
 	if (o->cert)
@@ -114,6 +116,25 @@ static void set_method(struct setup *s, const struct http_call *call)
 			s->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)call->request.body_size);
 }
 
+/* What measuring wants, or back to what all others want. */
+static void set_fresh(struct setup *s, struct handle *handle, bool fresh)
+{
+	if (fresh == handle->fresh)
+		return;
+	handle->fresh = fresh;
+	set_long(s, CURLOPT_FORBID_REUSE, fresh);
+	set_long(s, CURLOPT_DNS_CACHE_TIMEOUT, fresh ? 0 : NAMES_SEC);
+	set_long(s, CURLOPT_SSL_SESSIONID_CACHE, !fresh);
+}
+
+static void set_connect_ms(struct setup *s, struct handle *handle, uint64_t ms)
+{
+	if (ms == handle->connect_ms)
+		return;
+	handle->connect_ms = ms;
+	set_long(s, CURLOPT_CONNECTTIMEOUT_MS, (long)ms);
+}
+
 CURLcode handle_prepare(struct handle *handle, struct http_call *call)
 {
 	struct setup s = {.easy = handle->easy};
@@ -124,7 +145,9 @@ CURLcode handle_prepare(struct handle *handle, struct http_call *call)
 	set_pointer(&s, CURLOPT_URL, call->url.text);
 	set_method(&s, call);
 	set_pointer(&s, CURLOPT_HTTPHEADER, call->headers);
-	set_long(&s, CURLOPT_FRESH_CONNECT, call->retried);
+	set_long(&s, CURLOPT_FRESH_CONNECT, call->retried || call->request.fresh);
+	set_fresh(&s, handle, call->request.fresh);
+	set_connect_ms(&s, handle, call_connect_ms(call));
 	set_long(&s, CURLOPT_BUFFERSIZE, bulk && !upload && plain ? BULK_RECEIVE : SMALL_BUFFER);
 	set_long(&s, CURLOPT_UPLOAD_BUFFERSIZE, bulk && upload ? BULK_SEND : SMALL_BUFFER);
 	set_pointer(&s, CURLOPT_HEADERDATA, call);

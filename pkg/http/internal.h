@@ -8,6 +8,7 @@
  *	handle.c    easy handles: the pool, and their options
  *	exchange.c  one hop on one easy handle: start, callbacks, verdict
  *	phase.c     how long an exchange may stay where it is
+ *	timing.c    where the time of a hop goes
  *	socket.c    the sockets under libcurl, and answers that it did not get to read
  *	response.c  header fields of an answer
  *	redirect.c  where a 3xx leads, and whether we go there
@@ -95,6 +96,9 @@ struct handle {
 	struct fields fields;
 	struct curl_slist resolve; /* libcurl borrows it; data is NULL without resolve_to */
 	char reason[CURL_ERROR_SIZE];
+	bool proxied;                  /* a proxy leads to its host */
+	bool fresh;                    /* its options are those of a fresh request */
+	uint64_t connect_ms;           /* as set now */
 	TAILQ_ENTRY(handle) host_link; /* while idle */
 	TAILQ_ENTRY(handle) idle_link; /* while idle: the loop's, oldest first */
 };
@@ -180,7 +184,9 @@ struct http_call {
 	uint64_t sent;      /* bytes of the body handed to libcurl */
 	uint64_t acked;     /* bytes that the peer's TCP took, as last seen */
 	uint64_t active_ms; /* a byte moved, or the phase began */
-	uint64_t start_us;
+	uint64_t hop_us;    /* when this hop left the queue */
+	uint64_t asked_us;  /* its request, or the last byte of its body, went out */
+	uint64_t first_us;  /* the last status line came; 0: none yet */
 	struct http_timer timer;
 	TAILQ_ENTRY(http_call) link, resume_link, throttle_link;
 	uint64_t dropped; /* bytes of a body that nobody wants */
@@ -195,6 +201,7 @@ bool call_is_sending(const struct http_call *call); /* libcurl has not got all o
  */
 void phase_begin(struct http_call *call);
 void phase_enter(struct http_call *call, enum call_phase phase);
+uint64_t call_connect_ms(const struct http_call *call); /* its own, or its host's */
 
 /* Makes a handle call this module, with its call as the context. */
 void exchange_callbacks(CURL *easy);
@@ -229,6 +236,16 @@ bool redirect_wanted(const struct http_call *call);
 /* Moves call->url on to where the answer points. Fails with ERR_REMOTE when we do not go there. */
 NODISCARD int redirect_step(struct http_call *call, struct error *err);
 
+/* ---- timing ---- */
+
+uint64_t timing_now_us(void); /* monotonic */
+/* The connection to `peer` stands, new or old, and the request goes out. */
+void timing_connected(struct http_call *call, const char *peer);
+/* The header is there. */
+void timing_answered(struct http_call *call);
+/* Asks the kernel once more: the more it has seen, the better it knows. */
+void timing_round_trip(struct http_call *call);
+
 /* ---- sockets ---- */
 
 struct open_socket {
@@ -242,6 +259,8 @@ int socket_close(void *ctx, curl_socket_t fd);
 curl_socket_t socket_find(struct http_loop *loop, int here_port, int peer_port);
 /* Bytes of all that was sent that the peer's TCP has: what waits in the kernel has not moved. */
 uint64_t socket_acknowledged(curl_socket_t fd);
+/* Microseconds, the least that the kernel saw; false: it cannot be asked. */
+bool socket_round_trip(curl_socket_t fd, uint32_t *ret_us);
 
 /* ---- the loop ---- */
 

@@ -7,19 +7,36 @@
 #define CONNECT_SLACK_MS 1000 /* libcurl ends a connect itself, with a better message */
 #define STALL_LOOKS      4    /* within stall_ms at the peer's acknowledgements */
 
+uint64_t call_connect_ms(const struct http_call *call)
+{
+	return call->request.connect_ms ? call->request.connect_ms
+					: call->host->options->connect_ms;
+}
+
+static uint64_t stall_ms(const struct http_call *call)
+{
+	return call->request.stall_ms ? call->request.stall_ms : call->host->options->stall_ms;
+}
+
+/* A registry may take long over an upload, whatever is usual at its host. */
+static uint64_t first_byte_ms(const struct http_call *call)
+{
+	if (call->request.first_byte_ms)
+		return call->request.first_byte_ms;
+	if (call->request.method == HTTP_PUT || call->request.method == HTTP_PATCH)
+		return UPLOAD_ANSWER_MS;
+	return call->host->options->first_byte_ms;
+}
+
 static uint64_t deadline(const struct http_call *call)
 {
-	const struct http_host_options *o = call->host->options;
-	uint64_t wait_ms = o->stall_ms;
+	uint64_t wait_ms = stall_ms(call);
 
 	switch (call->phase) {
 	case PHASE_CONNECT:
-		return call->active_ms + o->connect_ms + CONNECT_SLACK_MS;
+		return call->active_ms + call_connect_ms(call) + CONNECT_SLACK_MS;
 	case PHASE_WAIT:
-		wait_ms = o->first_byte_ms;
-		if (call->request.method == HTTP_PUT || call->request.method == HTTP_PATCH)
-			wait_ms = UPLOAD_ANSWER_MS;
-		return call->active_ms + wait_ms;
+		return call->active_ms + first_byte_ms(call);
 	case PHASE_BODY:
 		if (call->response.status >= 400 && wait_ms > ERROR_BODY_MS)
 			wait_ms = ERROR_BODY_MS;
@@ -34,7 +51,7 @@ static uint64_t deadline(const struct http_call *call)
 
 static void timer_rearm(struct http_call *call, uint64_t due_ms)
 {
-	uint64_t look_ms = call->loop->now_ms + call->host->options->stall_ms / STALL_LOOKS;
+	uint64_t look_ms = call->loop->now_ms + stall_ms(call) / STALL_LOOKS;
 
 	timer_set(&call->timer, call->phase == PHASE_SEND && look_ms < due_ms ? look_ms : due_ms);
 }

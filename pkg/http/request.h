@@ -82,8 +82,7 @@ struct http_response {
 	uint32_t retry_after;   /* seconds, from Retry-After in either form; 0: none */
 	unsigned redirects;
 	uint64_t ttfb_us;  /* from the start of the last hop to its first byte */
-	uint64_t total_us; /* from the start of the first hop, without the wait in the queue before
-			      it */
+	uint64_t total_us; /* of all hops, without their waits in the queues of their hosts */
 	uint64_t front_us; /* of that, hops before the last one: what redirects cost; 0 without any
 			    */
 	struct http_timing timing; /* of the last hop; filled when its header is there */

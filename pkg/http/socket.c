@@ -93,6 +93,30 @@ uint64_t socket_acknowledged(curl_socket_t fd)
 	return info.tcpi_bytes_acked;
 }
 
+bool socket_round_trip(curl_socket_t fd, uint32_t *ret_us)
+{
+	struct tcp_info info = {.tcpi_min_rtt = 0};
+	socklen_t len = sizeof(info);
+
+	if (fd == CURL_SOCKET_BAD || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return false;
+	*ret_us = info.tcpi_min_rtt;
+	return true;
+}
+
+/* The last that its calls can hear of a socket: its number may be another's a moment later. */
+static void part(struct http_loop *loop, curl_socket_t fd)
+{
+	struct http_call *call;
+
+	TAILQ_FOREACH (call, &loop->calls, link) {
+		if (call->fd != fd)
+			continue;
+		timing_round_trip(call);
+		call->fd = CURL_SOCKET_BAD;
+	}
+}
+
 static struct http_call *sender_on(struct http_loop *loop, curl_socket_t fd)
 {
 	struct http_call *call = TAILQ_FIRST(&loop->calls);
@@ -163,6 +187,7 @@ int socket_close(void *ctx, curl_socket_t fd)
 
 	if (call)
 		read_out(fd, &text);
+	part(ctx, fd);
 	forget(ctx, fd);
 	(void)close(fd);
 	if (!call || text.len == 0)

@@ -72,6 +72,7 @@ static void send_head(struct head_op *op, const struct registry_get *get, const 
 		.headers = {"Accept-Encoding: identity"},
 		.scope = scope,
 		.redirects = true,
+		.fresh = get->fresh,
 		.attempts = get->attempts,
 		.done = on_head,
 		.ctx = op,
@@ -225,30 +226,29 @@ static enum http_io on_write(void *ctx, const char *data, size_t n)
 	return op->complete && op->end < op->get.size && rest > take ? HTTP_IO_ABORT : HTTP_IO_OK;
 }
 
-/* The figures of a transfer, also of one that failed; the origin's text is the caller's to free. */
-static void fill_stats(
-	struct blob_op *op, const struct registry_exchange *x, struct url *url, char **origin)
+/* The figures of a transfer, also of one that failed; backend is the caller's. */
+static void fill_stats(struct blob_op *op, const struct registry_exchange *x, const char *backend)
 {
 	const struct http_response *r = registry_exchange_response(x);
 
-	if (url_parse(registry_exchange_url(x), url, NULL) == 0)
-		*origin = xasprintf("%s://%s:%u", url->scheme, url->host, url->port);
-	op->stats.backend = *origin ? *origin : "";
-	if (r) {
-		op->stats.ttfb_us = r->ttfb_us;
-		op->stats.total_us = r->total_us;
-	}
+	op->stats.backend = backend ? backend : "";
+	if (!r)
+		return;
+	op->stats.ttfb_us = r->ttfb_us;
+	op->stats.total_us = r->total_us;
+	op->stats.front_us = r->front_us;
+	op->stats.timing = r->timing;
+	op->stats.etag = http_header(r, "ETag");
 }
 
 /* Our own reason to end goes before the one that the transport then gives. */
 static void on_done(void *ctx, struct registry_exchange *x, struct error *err)
 {
 	AUTO(error_clear) struct error failure = ERROR_INIT;
-	AUTO(url_clear) struct url url = URL_INIT;
-	AUTO_FREE char *origin = NULL;
+	AUTO_FREE char *backend = registry_exchange_backend(x);
 	struct blob_op *op = ctx;
 
-	fill_stats(op, x, &url, &origin);
+	fill_stats(op, x, backend);
 	if (op->failure.code != ERR_NONE) {
 		error_move(&failure, &op->failure);
 		(void)registry_exchange_wrap(x, &failure, -(int)failure.code);
@@ -283,6 +283,10 @@ static void send_get(struct blob_op *op, const char *name)
 		.scope = scope,
 		.bulk = true,
 		.redirects = true,
+		.fresh = op->get.fresh,
+		.connect_ms = op->get.connect_ms,
+		.first_byte_ms = op->get.first_byte_ms,
+		.stall_ms = op->get.stall_ms,
 		.on_header = on_header,
 		.write = on_write,
 		.done = on_done,

@@ -163,14 +163,31 @@ void registry_call_free(struct registry_call *call)
 	free(call);
 }
 
+/* Who answered, or at whom it failed, and where the time went. */
+static void reply_measured(
+	struct registry_reply *reply, const struct registry_call *call, const char *backend)
+{
+	const struct http_response *r = call->x ? registry_exchange_response(call->x) : NULL;
+
+	reply->backend = backend ? backend : "";
+	if (!r)
+		return;
+	reply->timing = r->timing;
+	reply->front_us = r->front_us;
+}
+
 /* The call is out of the list before the callback runs, which may free the registry. */
 void registry_call_finish(
 	struct registry_call *call, struct registry_reply *reply, struct error *err)
 {
+	AUTO_FREE char *backend = call->x ? registry_exchange_backend(call->x) : NULL;
 	struct registry_reply none = {.has_digest = false};
 
+	if (!reply)
+		reply = &none;
+	reply_measured(reply, call, backend);
 	registry_call_unlink(call);
-	call->done(call->ctx, reply ? reply : &none, err);
+	call->done(call->ctx, reply, err);
 	registry_call_free(call);
 }
 

@@ -72,13 +72,16 @@ struct registry_reply {
 	char media_type[MEDIA_TYPE_MAX + 1]; /* without parameters; "" when not told */
 	struct buf *body;    /* of a GET: may be emptied with buf_steal(); NULL for a HEAD */
 	const char *warning; /* the peer's Warning header (distribution-spec, 299), or NULL */
-	const char
-		*backend; /* "https://host:port" that answered, after redirects; "" when unknown */
+	const char *backend; /* "https://host:port" that answered, after redirects, or at which it
+				failed; "" when unknown */
 	struct http_timing timing; /* of the last hop */
 	uint64_t front_us;         /* spent in redirects before that hop */
 };
 
-/* reply is never NULL; it is empty with most errors, and what it points to ends with the call. */
+/*
+ * reply is never NULL; with most errors it has nothing but backend, timing and front_us.  What it
+ * points to ends with the call.
+ */
 typedef void registry_reply_fn(void *ctx, struct registry_reply *reply, struct error *err);
 
 /*

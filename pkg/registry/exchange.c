@@ -303,7 +303,11 @@ static void start_http(struct registry_exchange *x)
 		.n_headers = x->probing ? 0 : x->n_headers,
 		.authorization = x->probing ? NULL : x->authorization,
 		.bulk = x->request.bulk,
+		.fresh = x->request.fresh,
 		.max_redirects = x->request.redirects ? HTTP_REDIRECTS_MAX : 0,
+		.connect_ms = x->request.connect_ms,
+		.first_byte_ms = x->request.first_byte_ms,
+		.stall_ms = x->request.stall_ms,
 		.on_header = on_header,
 		.write = on_write,
 		.done = on_done,
@@ -410,6 +414,15 @@ struct buf *registry_exchange_body(struct registry_exchange *x)
 const char *registry_exchange_url(const struct registry_exchange *x)
 {
 	return x->response && x->response->url ? x->response->url : x->url;
+}
+
+char *registry_exchange_backend(const struct registry_exchange *x)
+{
+	AUTO(url_clear) struct url url = URL_INIT;
+
+	return url_parse(registry_exchange_url(x), &url, NULL) == 0
+		       ? xasprintf("%s://%s:%u", url.scheme, url.host, url.port)
+		       : NULL;
 }
 
 const struct http_response *registry_exchange_response(const struct registry_exchange *x)

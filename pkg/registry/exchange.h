@@ -27,10 +27,12 @@ struct registry_exchange_request {
 	const char *url;                           /* absolute */
 	const char *headers[EXCHANGE_HEADERS_MAX]; /* "Name: value", ends with NULL unless full */
 	const char *scope;                         /* token scopes, split by spaces; NULL: none */
-	bool foreign;      /* the URL is at a host that is not ours: no credentials */
-	bool bulk;         /* see http/request.h */
-	bool redirects;    /* follow them */
-	unsigned attempts; /* 0 and 1: no retry */
+	bool foreign;   /* the URL is at a host that is not ours: no credentials */
+	bool bulk;      /* see http/request.h */
+	bool redirects; /* follow them */
+	bool fresh;     /* see http/request.h; token requests are as ever */
+	uint64_t connect_ms, first_byte_ms, stall_ms; /* as in http/request.h */
+	unsigned attempts;                            /* 0 and 1: no retry */
 
 	const void *body; /* borrowed until done */
 	uint64_t body_size;
@@ -61,6 +63,8 @@ const char *registry_exchange_url(
 	const struct registry_exchange *x); /* that answered, after redirects */
 const struct http_response *registry_exchange_response(
 	const struct registry_exchange *x); /* NULL: none came */
+/* "https://host:port" of that URL.  Caller frees; NULL when it cannot be told. */
+char *registry_exchange_backend(const struct registry_exchange *x) NODISCARD;
 const char *registry_exchange_header(const struct registry_exchange *x, const char *name);
 
 void registry_exchange_resume_write(struct registry_exchange *x);

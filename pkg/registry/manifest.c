@@ -19,6 +19,7 @@ struct manifest_op {
 	char *url;
 	char *scope;
 	unsigned attempts;
+	bool fresh;
 	bool has_expect;
 	struct digest expect;
 	uint64_t expect_size; /* bytes; 0: not known */
@@ -198,6 +199,7 @@ static void get_now(struct manifest_op *op)
 		.headers = {accept, "Accept-Encoding: identity"},
 		.scope = op->scope,
 		.redirects = true,
+		.fresh = op->fresh,
 		.attempts = op->attempts,
 		.body_max = body_limit(op),
 		.on_header = check_get_header,
@@ -229,6 +231,7 @@ static struct manifest_op *new_get(struct registry *r, const struct registry_get
 	struct manifest_op *op = new_op(r, get->done, get->ctx);
 
 	op->attempts = get->attempts;
+	op->fresh = get->fresh;
 	op->lane = get->lane;
 	op->has_expect = get->expect != NULL;
 	if (get->expect)
@@ -333,6 +336,7 @@ static void send_head(struct manifest_op *op)
 		.headers = {accept, "Accept-Encoding: identity"},
 		.scope = op->scope,
 		.redirects = true,
+		.fresh = op->fresh,
 		.attempts = op->attempts,
 		.on_header = check_head_header,
 		.done = on_head,
@@ -515,6 +519,7 @@ struct registry_call *registry_ping(struct registry *r, const struct registry_ge
 		.method = HTTP_GET,
 		.url = (op->url = xasprintf("%s/v2/", r->base)),
 		.redirects = true,
+		.fresh = get->fresh,
 		.attempts = get->attempts,
 		.body_max = MANIFEST_MAX,
 		.done = on_ping,

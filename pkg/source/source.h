@@ -58,6 +58,15 @@ struct source_set {
 	struct source *items; /* in the order of asking */
 	size_t n;
 	size_t authority; /* index */
+	enum source_mode mode;
+	bool has_chain; /* with SOURCE_ORDERED: `chain` says the order */
+	struct chain chain;
+	uint64_t stripe_from; /* bytes from which one blob comes from several sources; UINT64_MAX:
+				 never */
+	unsigned quorum; /* resolving sources that must agree when the authority is not reached; 0:
+			    1 */
+	bool cache_tags; /* an answer for a tag holds for its time to live (source/freshness.h) */
+	uint64_t stale_sec; /* so old an answer may be given when nobody can be asked; 0: never */
 };
 
 struct source_set *source_set_new(const char *name) NODISCARD;

@@ -27,6 +27,23 @@ enum state_statement {
 	STMT_RUNS,
 	STMT_SOURCE_PUT,
 	STMT_SOURCES,
+	STMT_ESTIMATE_PUT,
+	STMT_ESTIMATES_CUT,
+	STMT_ESTIMATES,
+	STMT_ESTIMATES_EXPIRE,
+	STMT_STRIKE_PUT,
+	STMT_STRIKES_CUT,
+	STMT_STRIKES,
+	STMT_VERSION_PUT,
+	STMT_VERSION_NEWEST,
+	STMT_VERSIONS,
+	STMT_VERSIONS_CUT,
+	STMT_ANSWER_GET,
+	STMT_ANSWER_PUT,
+	STMT_ANSWER_DOUBT,
+	STMT_OBSERVATION_PUT,
+	STMT_OBSERVATIONS,
+	STMT_OBSERVED_AT,
 	STMT_MAX_
 };
 
@@ -53,6 +70,11 @@ const char *text_hold(struct state *s, size_t slot, const struct db_stmt *stmt, 
 /* The row of a repository at a target, made when missing. */
 NODISCARD int place_get(struct state *s, const char *target, const char *repository,
 	int64_t *ret_id, struct error *err);
+/* The three texts that name a row, ?1 to ?3: of a tag, say, where it is, its repository, its name.
+ */
+void bind_key(struct db_stmt *stmt, const char *first, const char *second, const char *third);
+/* For a column that may be NULL. */
+void bind_digest_or_null(struct db_stmt *stmt, int i, const struct digest *digest, bool has);
 /* A digest that must be there: ERR_IO when the file was damaged. */
 NODISCARD int digest_get(
 	const struct db_stmt *stmt, int column, struct digest *ret, struct error *err);

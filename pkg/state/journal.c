@@ -23,10 +23,7 @@ static int move_write(struct state *s, int64_t set, size_t position, const struc
 	db_bind_text(&put, 7, move->source_repository);
 	db_bind_text(&put, 8, move->selection);
 	db_bind_text(&put, 9, move->media_type);
-	if (move->has_old)
-		db_bind_digest(&put, 10, &move->old_digest);
-	else
-		db_bind_text(&put, 10, NULL);
+	bind_digest_or_null(&put, 10, &move->old_digest, move->has_old);
 	db_bind_digest(&put, 11, &move->new_digest);
 	db_bind_digest(&put, 12, &move->source);
 	db_bind_i64(&put, 13, move->done);

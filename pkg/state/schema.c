@@ -80,6 +80,64 @@ const char *const state_migrations[] = {
 	" error_at INTEGER NOT NULL,"
 	" PRIMARY KEY (upstream, source)"
 	") STRICT, WITHOUT ROWID;",
+
+	/* What was measured of sources: a row for each host that gave bytes. */
+	"CREATE TABLE estimate ("
+	" upstream TEXT NOT NULL,"
+	" source TEXT NOT NULL,"
+	" backend TEXT NOT NULL,"
+	" rate REAL NOT NULL,"
+	" rate_variance REAL NOT NULL,"
+	" rate_samples INTEGER NOT NULL,"
+	" rate_at INTEGER NOT NULL,"
+	" histogram BLOB,"
+	" histogram_at INTEGER NOT NULL,"
+	" rtt_us INTEGER NOT NULL,"
+	" rtt_at INTEGER NOT NULL,"
+	/* The last time that anything was learnt of it. */
+	" newest_at INTEGER NOT NULL GENERATED ALWAYS AS"
+	"  (max(rate_at, histogram_at, rtt_at)) VIRTUAL,"
+	" PRIMARY KEY (upstream, source, backend)"
+	") STRICT, WITHOUT ROWID;"
+	/* By id, not by time: the clock may have jumped between two cases. */
+	"CREATE TABLE strike ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" upstream TEXT NOT NULL,"
+	" source TEXT NOT NULL,"
+	" at INTEGER NOT NULL,"
+	" digest BLOB NOT NULL,"
+	" evidence TEXT NOT NULL"
+	") STRICT;"
+	/* What a tag was at its authority, one row for each move: a digest may come back. */
+	"CREATE TABLE version ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" authority TEXT NOT NULL,"
+	" repository TEXT NOT NULL,"
+	" tag TEXT NOT NULL,"
+	" digest BLOB NOT NULL,"
+	" first_seen INTEGER NOT NULL"
+	") STRICT;"
+	"CREATE INDEX version_tag ON version (authority, repository, tag, id);"
+	"CREATE TABLE answer ("
+	" authority TEXT NOT NULL,"
+	" repository TEXT NOT NULL,"
+	" tag TEXT NOT NULL,"
+	" digest BLOB," /* NULL: not there */
+	" answered_at INTEGER NOT NULL,"
+	" due_at INTEGER NOT NULL,"
+	" PRIMARY KEY (authority, repository, tag)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE TABLE observation ("
+	" upstream TEXT NOT NULL,"
+	" source TEXT NOT NULL,"
+	" repository TEXT NOT NULL,"
+	" tag TEXT NOT NULL,"
+	" freshness TEXT NOT NULL,"
+	" digest BLOB,"
+	" lag_sec INTEGER NOT NULL,"
+	" at INTEGER NOT NULL,"
+	" PRIMARY KEY (upstream, source, repository, tag)"
+	") STRICT, WITHOUT ROWID;",
 	NULL,
 };
 
@@ -148,5 +206,53 @@ const char *const state_statements[] = {
 		" error = coalesce(excluded.error, error)",
 	[STMT_SOURCES] = "SELECT upstream, source, last_contact, requests, bytes, failures, error,"
 			 " error_at FROM source ORDER BY upstream, source",
+	[STMT_ESTIMATE_PUT] =
+		"INSERT OR REPLACE INTO estimate (upstream, source, backend, rate, rate_variance,"
+		" rate_samples, rate_at, histogram, histogram_at, rtt_us, rtt_at)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+	/* Never the row just put: after a clock that jumped back it looks like the oldest. */
+	[STMT_ESTIMATES_CUT] =
+		"DELETE FROM estimate WHERE upstream = ?1 AND source = ?2 AND backend IN"
+		" (SELECT backend FROM estimate WHERE upstream = ?1 AND source = ?2"
+		"  AND backend != ?3 ORDER BY newest_at DESC, backend LIMIT -1 OFFSET ?4)",
+	[STMT_ESTIMATES] =
+		"SELECT upstream, source, backend, rate, rate_variance, rate_samples, rate_at,"
+		" histogram, histogram_at, rtt_us, rtt_at FROM estimate"
+		" WHERE ?1 IS NULL OR upstream = ?1 ORDER BY upstream, source, backend",
+	[STMT_ESTIMATES_EXPIRE] = "DELETE FROM estimate WHERE newest_at < ?1",
+	[STMT_STRIKE_PUT] = "INSERT INTO strike (upstream, source, at, digest, evidence)"
+			    " VALUES (?1, ?2, ?3, ?4, ?5)",
+	[STMT_STRIKES_CUT] = "DELETE FROM strike WHERE id IN"
+			     " (SELECT id FROM strike ORDER BY id DESC LIMIT -1 OFFSET ?1)",
+	[STMT_STRIKES] = "SELECT upstream, source, at, digest, evidence FROM strike"
+			 " WHERE ?1 IS NULL OR upstream = ?1 ORDER BY id DESC",
+	[STMT_VERSION_PUT] = "INSERT INTO version (authority, repository, tag, digest, first_seen)"
+			     " VALUES (?1, ?2, ?3, ?4, ?5)",
+	[STMT_VERSION_NEWEST] = "SELECT digest FROM version WHERE authority = ?1"
+				" AND repository = ?2 AND tag = ?3 ORDER BY id DESC LIMIT 1",
+	[STMT_VERSIONS] = "SELECT digest, first_seen FROM"
+			  " (SELECT id, digest, first_seen FROM version WHERE authority = ?1"
+			  "  AND repository = ?2 AND tag = ?3 ORDER BY id DESC LIMIT ?4)"
+			  " ORDER BY id",
+	[STMT_VERSIONS_CUT] =
+		"DELETE FROM version WHERE id IN (SELECT id FROM version WHERE authority = ?1"
+		" AND repository = ?2 AND tag = ?3 ORDER BY id DESC LIMIT -1 OFFSET ?4)",
+	[STMT_ANSWER_GET] = "SELECT authority, repository, tag, digest, answered_at, due_at"
+			    " FROM answer WHERE authority = ?1 AND repository = ?2 AND tag = ?3",
+	[STMT_ANSWER_PUT] = "INSERT OR REPLACE INTO answer"
+			    " (authority, repository, tag, digest, answered_at, due_at)"
+			    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[STMT_ANSWER_DOUBT] = "INSERT INTO answer (authority, repository, tag, answered_at, due_at)"
+			      " VALUES (?1, ?2, ?3, 0, 0) ON CONFLICT DO UPDATE SET due_at = 0",
+	[STMT_OBSERVATION_PUT] =
+		"INSERT OR REPLACE INTO observation"
+		" (upstream, source, repository, tag, freshness, digest, lag_sec, at)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[STMT_OBSERVATIONS] =
+		"SELECT upstream, source, repository, tag, freshness, digest, lag_sec, at"
+		" FROM observation WHERE ?1 IS NULL OR upstream = ?1"
+		" ORDER BY upstream, source, repository, tag",
+	[STMT_OBSERVED_AT] = "SELECT at FROM observation WHERE upstream = ?1 AND source = ?2"
+			     " AND repository = ?3 AND tag = ?4",
 	[STMT_MAX_] = NULL,
 };

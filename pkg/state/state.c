@@ -119,6 +119,21 @@ int place_get(struct state *s, const char *target, const char *repository, int64
 	return 0;
 }
 
+void bind_key(struct db_stmt *stmt, const char *first, const char *second, const char *third)
+{
+	db_bind_text(stmt, 1, first);
+	db_bind_text(stmt, 2, second);
+	db_bind_text(stmt, 3, third);
+}
+
+void bind_digest_or_null(struct db_stmt *stmt, int i, const struct digest *digest, bool has)
+{
+	if (has)
+		db_bind_digest(stmt, i, digest);
+	else
+		db_bind_text(stmt, i, NULL);
+}
+
 int digest_get(const struct db_stmt *stmt, int column, struct digest *ret, struct error *err)
 {
 	if (!db_digest(stmt, column, ret))

@@ -1,10 +1,10 @@
 /*
  * state.h - what is remembered between runs, in <state>/state.db.
  *
- * Four kinds of memory: what a tag was at its authority, what was published
- * at a target and confirmed complete, where blobs are believed to be, and the
- * journal of tag moves under way.  All but the journal is a hint that saves
- * work: losing it costs requests, never correctness.  The journal is written before
+ * Five kinds of memory: what tags were at their authorities and at mirrors, what was published
+ * at a target and confirmed complete, where blobs are believed to be, what was measured and
+ * proven of sources, and the journal of tag moves under way.  All but the journal is a hint that
+ * saves work: losing it costs requests, never correctness.  The journal is written before
  * what it describes is done (WAL, synchronous=FULL for journal and published rows).
  *
  * One thread per struct state.  Calls block on SQLite, some microseconds each
@@ -159,6 +159,9 @@ NODISCARD int state_sources(struct state *s, state_source_fn *fn, void *ctx, str
 /* ---- what was measured of sources ---- */
 
 #define STATE_HISTOGRAM_MAX 512 /* bytes of an encoded latency histogram */
+#define STATE_BACKENDS_MAX                                                         \
+	16 /* of one source; a redirect may name any number of hosts, the one that \
+	    * was heard of longest ago goes */
 
 /* One backend of a source; what the numbers mean is source/estimate.h's affair. */
 struct state_estimate {
@@ -172,6 +175,7 @@ struct state_estimate {
 	uint64_t rtt_us;      /* least round trip; 0: not known */
 	int64_t rtt_at;       /* seconds */
 };
+/* Fails with ERR_USAGE for a histogram that is too long. */
 NODISCARD int state_estimate_put(
 	struct state *s, const struct state_estimate *row, struct error *err);
 typedef bool state_estimate_fn(void *ctx, const struct state_estimate *row);
@@ -182,6 +186,8 @@ NODISCARD int state_estimates(
 NODISCARD int state_estimates_expire(struct state *s, int64_t sec, struct error *err);
 
 /* ---- wrong content: strikes of a source ---- */
+
+#define STATE_STRIKES_MAX 1000 /* in all; the oldest goes */
 
 /* One proven case of wrong bytes. */
 struct state_strike {
@@ -199,15 +205,19 @@ NODISCARD int state_strikes(
 
 /* ---- tags at authorities and mirrors ---- */
 
+#define STATE_VERSIONS_MAX 16 /* digests of one tag that are remembered (sources.md 4) */
+
 /* A digest that a tag had at its authority. */
 struct state_version {
 	struct digest digest;
 	int64_t first_seen; /* seconds */
 };
-/* The newest `max` (16) versions of a tag, oldest first; *ret_n is 0 when nothing is known. */
+/* The newest `max` (at most STATE_VERSIONS_MAX) versions of a tag, oldest first; *ret_n is 0 when
+ * nothing is known. */
 NODISCARD int state_history_get(struct state *s, const char *authority, const char *repository,
 	const char *tag, struct state_version *ret, size_t max, size_t *ret_n, struct error *err);
-/* Appends, when it differs from the newest; older ones than the newest 16 go. */
+/* Appends, when it differs from the newest; older ones than the newest
+ * STATE_VERSIONS_MAX go. */
 NODISCARD int state_history_add(struct state *s, const char *authority, const char *repository,
 	const char *tag, const struct state_version *version, struct error *err);
 
@@ -222,7 +232,9 @@ struct state_answer {
 NODISCARD int state_answer_get(struct state *s, const char *authority, const char *repository,
 	const char *tag, struct state_answer *ret, struct error *err); /* ERR_NOTFOUND */
 NODISCARD int state_answer_put(struct state *s, const struct state_answer *row, struct error *err);
-/* An event's hint: whatever is remembered of it is due now.  Also for a tag that is not remembered.
+/*
+ * An event's hint: whatever is remembered of it is due now.  A tag that is not remembered is
+ * afterwards: as absent, answered at 0, so that nobody takes it for an answer.
  */
 NODISCARD int state_answer_doubt(struct state *s, const char *authority, const char *repository,
 	const char *tag, struct error *err);

@@ -7,15 +7,6 @@
  */
 #include "state/internal.h"
 
-/* The three parameters with which every statement about one tag begins. */
-static void bind_tag(
-	struct db_stmt *stmt, const char *target, const char *repository, const char *tag)
-{
-	db_bind_text(stmt, 1, target);
-	db_bind_text(stmt, 2, repository);
-	db_bind_text(stmt, 3, tag);
-}
-
 /* The columns of TAG_COLUMNS that are no text. */
 static int row_read(const struct db_stmt *stmt, struct state_tag *row, struct error *err)
 {
@@ -38,7 +29,7 @@ int state_tag_get(struct state *s, const char *target, const char *repository, c
 	struct state_tag row;
 	int rc;
 
-	bind_tag(&get, target, repository, tag);
+	bind_key(&get, target, repository, tag);
 	rc = db_step(&get, err);
 	if (rc == 0)
 		return error_set(err,
@@ -98,7 +89,7 @@ int state_tag_forget(struct state *s, const char *target, const char *repository
 {
 	AUTO(db_reset) struct db_stmt forget = db_stmt(s->db, STMT_TAG_FORGET);
 
-	bind_tag(&forget, target, repository, tag);
+	bind_key(&forget, target, repository, tag);
 	return db_run(&forget, err);
 }
 

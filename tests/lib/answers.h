@@ -21,6 +21,8 @@ struct answer {
 	uint64_t body_bytes;
 	unsigned redirects;
 	uint32_t retry_after;
+	uint64_t ttfb_us, total_us, front_us;
+	struct http_timing timing;
 	uint64_t done_ms;
 	unsigned order; /* of all answers of this test, from 1 */
 };
@@ -40,6 +42,10 @@ static inline void keep(void *ctx, struct http_response *r, struct error *err)
 	a->body_bytes = r->body_bytes;
 	a->redirects = r->redirects;
 	a->retry_after = r->retry_after;
+	a->ttfb_us = r->ttfb_us;
+	a->total_us = r->total_us;
+	a->front_us = r->front_us;
+	a->timing = r->timing;
 	a->done_ms = clock_mono_ms();
 	a->order = ++answers;
 	if (err)

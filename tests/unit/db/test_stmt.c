@@ -12,6 +12,8 @@ enum statement {
 	PUT,
 	GET,
 	LIST,
+	FRACTION_PUT,
+	FRACTION_GET,
 	BROKEN,
 };
 
@@ -19,12 +21,15 @@ static const char *const statements[] = {
 	[PUT] = "INSERT INTO thing(text, number, bytes) VALUES (?1, ?2, ?3)",
 	[GET] = "SELECT text, number, bytes FROM thing WHERE id = ?1",
 	[LIST] = "SELECT id FROM thing ORDER BY id",
+	[FRACTION_PUT] = "INSERT INTO fraction(value) VALUES (?1)",
+	[FRACTION_GET] = "SELECT value FROM fraction WHERE id = ?1",
 	[BROKEN] = "SELECT x FROM nowhere",
 	NULL,
 };
 
 static const char *const migrations[] = {
-	"CREATE TABLE thing(id INTEGER PRIMARY KEY, text TEXT UNIQUE, number INTEGER, bytes BLOB)",
+	"CREATE TABLE thing(id INTEGER PRIMARY KEY, text TEXT UNIQUE, number INTEGER, bytes BLOB);"
+	"CREATE TABLE fraction(id INTEGER PRIMARY KEY, value REAL)",
 	NULL,
 };
 
@@ -87,6 +92,22 @@ static void values_come_back_as_they_were_bound(void **state)
 	assert_int_equal(len, 3);
 	assert_memory_equal(bytes, "a\0b", 3);
 	assert_int_equal(db_step(&out, NULL), 0);
+}
+
+static void a_fraction_keeps_every_bit(void **state)
+{
+	struct fixture *f = *state;
+	AUTO(db_reset) struct db_stmt in = db_stmt(f->db, FRACTION_PUT);
+	AUTO(db_reset) struct db_stmt out = db_stmt(f->db, FRACTION_GET);
+	static const double values[] = {0.1, -1e-300, 1.7976931348623157e308, 18.6 * 1024 * 1024};
+
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		db_bind_f64(&in, 1, values[i]);
+		assert_int_equal(db_run(&in, NULL), 0);
+		db_bind_i64(&out, 1, db_last_id(f->db));
+		assert_int_equal(db_step(&out, NULL), 1);
+		assert_true(db_f64(&out, 0) == values[i]);
+	}
 }
 
 static void null_and_empty_are_different(void **state)
@@ -242,6 +263,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			values_come_back_as_they_were_bound, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_fraction_keeps_every_bit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(null_and_empty_are_different, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			digests_of_both_algorithms_survive, set_up, tear_down),

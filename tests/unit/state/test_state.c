@@ -61,6 +61,52 @@ static void read_only_makes_no_file(void **state)
 	assert_int_equal(faccessat(f->fd, "state.db", F_OK, 0), -1);
 }
 
+static bool check_source(void *ctx, const struct state_source *row)
+{
+	bool *seen = ctx;
+
+	assert_string_equal(row->upstream, "k8s");
+	assert_string_equal(row->source, "registry.k8s.io");
+	assert_int_equal(row->last_contact, 100);
+	assert_int_equal(row->requests, 6);
+	assert_string_equal(row->error, "timed out");
+	assert_int_equal(row->error_at, 90);
+	*seen = true;
+	return true;
+}
+
+static void a_file_of_the_first_version_is_brought_up_to_date_and_keeps_its_rows(void **state)
+{
+	struct fixture *f = *state;
+	AUTO_FREE char *path = xasprintf("%s/state.db", f->folder);
+	const char *const first[] = {state_migrations[0], NULL};
+	const char *const statements[] = {
+		"INSERT INTO source VALUES ('k8s', 'registry.k8s.io', 100, 6, 0, 0, 'timed out', 90)",
+		NULL};
+	const struct db_options options = {
+		.path = path,
+		.application_id = 0x726d7364u,
+		.migrations = first,
+		.statements = statements,
+	};
+	struct db *db = NULL;
+	bool seen = false;
+
+	state_close(steal(&f->state));
+	assert_int_equal(unlinkat(f->fd, "state.db", 0), 0);
+	assert_int_equal(db_open(&options, &db, NULL), 0);
+	{
+		AUTO(db_reset) struct db_stmt stmt = db_stmt(db, 0);
+
+		assert_int_equal(db_run(&stmt, NULL), 0);
+	}
+	db_close(db);
+	fixture_open(f);
+	assert_int_equal(state_sources(f->state, check_source, &seen, NULL), 0);
+	assert_true(seen);
+	assert_int_equal(state_answer_doubt(f->state, "registry.k8s.io", "a", "v1", NULL), 0);
+}
+
 static void a_newer_version_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -169,20 +215,6 @@ static void runs_are_told_in_order_of_rule(void **state)
 	assert_int_equal(n, 2);
 }
 
-static bool check_source(void *ctx, const struct state_source *row)
-{
-	bool *seen = ctx;
-
-	assert_string_equal(row->upstream, "k8s");
-	assert_string_equal(row->source, "registry.k8s.io");
-	assert_int_equal(row->last_contact, 100);
-	assert_int_equal(row->requests, 6);
-	assert_string_equal(row->error, "timed out");
-	assert_int_equal(row->error_at, 90);
-	*seen = true;
-	return true;
-}
-
 static void a_source_keeps_its_last_contact_and_its_last_error(void **state)
 {
 	struct fixture *f = *state;
@@ -213,6 +245,7 @@ int main(void)
 		WITH_STATE(a_write_that_fails_does_not_harm_the_batch),
 		WITH_STATE(read_only_reads_and_never_writes),
 		WITH_STATE(read_only_makes_no_file),
+		WITH_STATE(a_file_of_the_first_version_is_brought_up_to_date_and_keeps_its_rows),
 		WITH_STATE(a_newer_version_is_refused),
 		WITH_STATE(a_file_that_cannot_be_opened_is_named),
 		WITH_STATE(the_last_run_is_told_with_the_last_success_and_the_last_error),
