@@ -3,12 +3,12 @@
 #include "util/clock.h"
 #include "util/mem.h"
 
-#define MS_PER_SEC   1000.0
-#define TOO_MANY     429 /* RFC 6585 4 */
-#define US_PER_MS    1000.0
-#define WARNING_MAX  512 /* characters of a warning, so that it can be read */
-#define PATIENCE_MS  15000 /* a source that is to be asked later than that is passed over */
-#define DEFAULT_RETRY_SEC 5 /* after a 429 that names no time (sources.md 3.4) */
+#define MS_PER_SEC        1000.0
+#define TOO_MANY          429 /* RFC 6585 4 */
+#define US_PER_MS         1000.0
+#define WARNING_MAX       512   /* characters of a warning, so that it can be read */
+#define PATIENCE_MS       15000 /* a source that is to be asked later than that is passed over */
+#define DEFAULT_RETRY_SEC 5     /* after a 429 that names no time (sources.md 3.4) */
 
 /* ---- waiting ---- */
 
@@ -110,8 +110,7 @@ static void note_throttling(struct bench_work *work, const struct error *err)
 		work->row->retry_sec = (unsigned)err->retry_sec;
 }
 
-void bench_note(
-	struct bench *b, struct bench_work *work, const struct error *err, bool bulk)
+void bench_note(struct bench *b, struct bench_work *work, const struct error *err, bool bulk)
 {
 	/* Absence and refusal are answers, and being stopped says nothing of the source. */
 	if (err->code == ERR_CANCELED)
@@ -184,8 +183,7 @@ static void ask_start(struct bench *b, struct bench_ask *ask)
 {
 	char digest[DIGEST_STR_MAX];
 	const struct registry_get get = {
-		.repository = ask->owned_repository ? ask->owned_repository
-						    : ask->work->repository,
+		.repository = ask->owned_repository ? ask->owned_repository : ask->work->repository,
 		.reference = ask->tag ? ask->tag : digest_format(&ask->digest, digest),
 		.expect = ask->tag ? NULL : &ask->digest,
 		.fresh = ask->fresh,
@@ -194,8 +192,7 @@ static void ask_start(struct bench *b, struct bench_ask *ask)
 	};
 
 	ask->bench = b;
-	ask->probe = probe_ask(
-		b->plan->loop, ask->work->place->registry, ask->question, &get);
+	ask->probe = probe_ask(b->plan->loop, ask->work->place->registry, ask->question, &get);
 }
 
 struct asking {
@@ -262,11 +259,8 @@ static int check_plan(const struct bench_plan *plan, struct error *err)
 			plan->n_places,
 			BENCH_PLACES_MAX);
 	if (plan->rounds > BENCH_ROUNDS_MAX)
-		return error_set(err,
-			ERR_USAGE,
-			"%u rounds: at most %d",
-			plan->rounds,
-			BENCH_ROUNDS_MAX);
+		return error_set(
+			err, ERR_USAGE, "%u rounds: at most %d", plan->rounds, BENCH_ROUNDS_MAX);
 	if (!plan->tag && !plan->has_digest)
 		return error_set(err, ERR_USAGE, "neither a tag nor a digest to measure with");
 	return 0;
@@ -284,14 +278,14 @@ static void add_works(struct bench *b)
 		struct bench_work *work = &b->works[b->n++];
 
 		work->place = place;
-		work->repository = place->source ? source_repository(place->source, plan->repository)
-						 : xstrdup(place->repository);
+		work->repository = place->source
+					   ? source_repository(place->source, plan->repository)
+					   : xstrdup(place->repository);
 		if (place->only_reference)
 			continue;
 		work->row = &r->rows[r->n_rows++];
 		work->row->name = xstrdup(place->name);
-		work->row->trials =
-			xcalloc((size_t)plan->rounds + 1, sizeof(*work->row->trials));
+		work->row->trials = xcalloc((size_t)plan->rounds + 1, sizeof(*work->row->trials));
 	}
 }
 
@@ -323,7 +317,8 @@ static void bench_clear(struct bench *b)
 
 int bench_run(const struct bench_plan *plan, struct bench_result **ret, struct error *err)
 {
-	AUTO(bench_clear) struct bench b = {
+	AUTO(bench_clear)
+	struct bench b = {
 		.plan = plan,
 		.start_ms = clock_mono_ms(),
 		.random = plan->seed ? plan->seed : 1,

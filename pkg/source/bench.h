@@ -24,12 +24,12 @@
 #include "source/source.h"
 
 #define BENCH_PLACES_MAX CONTESTANTS_MAX
-#define BENCH_COLD       10  /* requests on new connections (sources.md 2.5) */
-#define BENCH_WARM       20  /* on an open one, after one that is not counted (sources.md 2.5) */
-#define BENCH_ROUNDS     7   /* timed (sources.md 2.5) */
-#define BENCH_ROUNDS_MAX 100 /* more is not more certain: the source has changed meanwhile */
-#define BENCH_FAILURES   2   /* in a row, after which a source is given up */
-#define BENCH_IDLE_MS    1000 /* between two trials (sources.md 2.5) */
+#define BENCH_COLD       10    /* requests on new connections (sources.md 2.5) */
+#define BENCH_WARM       20    /* on an open one, after one that is not counted (sources.md 2.5) */
+#define BENCH_ROUNDS     7     /* timed (sources.md 2.5) */
+#define BENCH_ROUNDS_MAX 100   /* more is not more certain: the source has changed meanwhile */
+#define BENCH_FAILURES   2     /* in a row, after which a source is given up */
+#define BENCH_IDLE_MS    1000  /* between two trials (sources.md 2.5) */
 #define BENCH_TRIAL_MS   10000 /* a trial at most (sources.md 2.3) */
 /* Bytes: of one trial at most; of a blob that measures well, at least and at most (2.3). */
 #define BENCH_TRIAL_BYTES (32ULL * 1024 * 1024)
@@ -37,13 +37,13 @@
 #define BENCH_BLOB_MAX    (64ULL * 1024 * 1024)
 /* Bytes of a blob that is fetched whole to be verified; a larger one is only measured. */
 #define BENCH_WHOLE_MAX    (256ULL * 1024 * 1024)
-#define BENCH_TAGS_MAX     32 /* tags that each source is asked for, for completeness */
-#define BENCH_CHILDREN_MAX 8  /* manifests of an index that are read in search of a layer */
-#define BENCH_ITEMS_MAX    64 /* children and blobs that each source is asked for */
+#define BENCH_TAGS_MAX     32    /* tags that each source is asked for, for completeness */
+#define BENCH_CHILDREN_MAX 8     /* manifests of an index that are read in search of a layer */
+#define BENCH_ITEMS_MAX    64    /* children and blobs that each source is asked for */
 #define BENCH_BLOAT_MS     200.0 /* more than that above idle: "bloat" (sources.md 2.5) */
-#define BENCH_TIE          1.05 /* medians within it may share a bottleneck (sources.md 2.5) */
-#define BENCH_SHARED       1.2 /* two at once sum to less than so many times one: they do (2.5) */
-#define BENCH_BUSY         0.8 /* share of the time that we computed: the machine is the limit */
+#define BENCH_TIE          1.05  /* medians within it may share a bottleneck (sources.md 2.5) */
+#define BENCH_SHARED       1.2   /* two at once sum to less than so many times one: they do (2.5) */
+#define BENCH_BUSY         0.8   /* share of the time that we computed: the machine is the limit */
 #define BENCH_WARNINGS_MAX 64
 #define BENCH_MIB          (1024.0 * 1024)
 
@@ -69,7 +69,7 @@ enum bench_phase {
 };
 struct bench_progress {
 	enum bench_phase phase;
-	const char *place;     /* "" for all */
+	const char *place;      /* "" for all */
 	unsigned round, rounds; /* from 0; of a throughput round, or a pass of latencies */
 	uint64_t left_ms;       /* estimated; 0: not known */
 };
@@ -78,18 +78,18 @@ struct bench_plan {
 	struct http_loop *loop;
 	const struct bench_place *places; /* the first is the reference */
 	size_t n_places;
-	const char *repository;   /* the upstream's name of the sample's repository */
-	const char *tag;          /* of it, or NULL */
+	const char *repository; /* the upstream's name of the sample's repository */
+	const char *tag;        /* of it, or NULL */
 	bool has_digest, has_blob;
-	struct digest digest; /* of the sample, wins over tag */
-	struct digest blob;   /* to measure with, instead of one of the sample's layers */
+	struct digest digest;         /* of the sample, wins over tag */
+	struct digest blob;           /* to measure with, instead of one of the sample's layers */
 	const struct bench_tag *tags; /* wanted, for completeness; may be none */
 	size_t n_tags;
 	struct tag_history history; /* what is known of `tag` at the authority */
 	unsigned cold, warm, rounds;
-	uint64_t duration_ms; /* 0: as long as it takes */
-	uint64_t max_bytes;   /* of blobs, all sources together; 0: no limit */
-	uint64_t seed;        /* of the order and of the bootstrap */
+	uint64_t duration_ms;       /* 0: as long as it takes */
+	uint64_t max_bytes;         /* of blobs, all sources together; 0: no limit */
+	uint64_t seed;              /* of the order and of the bootstrap */
 	bool (*stopped)(void *ctx); /* asked at least every 50 ms; NULL: never */
 	/* Called when something else begins. May be NULL. */
 	void (*progress)(void *ctx, const struct bench_progress *progress);
@@ -98,15 +98,15 @@ struct bench_plan {
 
 /* ---- what was seen ---- */
 
-struct bench_latency { /* one request, in milliseconds */
+struct bench_latency {                             /* one request, in milliseconds */
 	double total, front, name, tcp, tls, wait; /* front: redirects before the last hop */
-	bool proxied; /* name, tcp are the proxy's */
+	bool proxied;                              /* name, tcp are the proxy's */
 };
 
 struct bench_trial {
-	unsigned round; /* 0: caches may be cold, not ranked */
+	unsigned round;             /* 0: caches may be cold, not ranked */
 	struct probe_result result; /* backend is NULL */
-	char *error; /* or NULL */
+	char *error;                /* or NULL */
 };
 
 enum bench_answer {
@@ -119,7 +119,7 @@ struct bench_row {
 	char *name;
 	char *backend; /* "https://host:port" that gave the bytes, when it is another; or NULL */
 	char address[HTTP_ADDRESS_MAX];
-	char *error; /* why it could not be measured, or was given up; or NULL */
+	char *error;   /* why it could not be measured, or was given up; or NULL */
 	bool measured; /* there is a latency or a rate */
 	bool proxied;
 
@@ -130,28 +130,28 @@ struct bench_row {
 	size_t n_trials;
 
 	/* integrity */
-	enum probe_content blob;     /* the whole blob's digest */
-	enum bench_answer manifest;  /* has the reference's manifest, byte for byte */
-	char *wrong; /* what is wrong with the integrity; or NULL */
+	enum probe_content blob;    /* the whole blob's digest */
+	enum bench_answer manifest; /* has the reference's manifest, byte for byte */
+	char *wrong;                /* what is wrong with the integrity; or NULL */
 	struct freshness_verdict freshness;
 	bool asked_tag;
 	struct digest tag_digest; /* its own answer for the tag, when has_tag_digest */
 	bool has_tag_digest;
 	unsigned have, wanted; /* tags, children and blobs that it has; of those asked for */
 	enum bench_answer range, head;
-	unsigned throttled;  /* answers 429 */
-	unsigned retry_sec;  /* longest Retry-After */
+	unsigned throttled; /* answers 429 */
+	unsigned retry_sec; /* longest Retry-After */
 
 	/* derived: see bench_derive() */
 	double cold_mean, cold_median, cold_min, cold_p90, cold_max;
-	struct interval cold_interval; /* 95 %, of the mean */
+	struct interval cold_interval;                     /* 95 %, of the mean */
 	double name_ms, tcp_ms, tls_ms, wait_ms, front_ms; /* medians of the cold ones */
 	double warm_median, warm_p90;
-	double rtt_ms; /* least */
-	double rate, first_rate; /* median; of round 0 */
+	double rtt_ms;                 /* least */
+	double rate, first_rate;       /* median; of round 0 */
 	struct interval rate_interval; /* 95 %, of the median */
-	bool bound; /* `rate` is a lower bound */
-	double fetch_ms; /* with bound: the quickest transfer of the bytes of a trial */
+	bool bound;                    /* `rate` is a lower bound */
+	double fetch_ms;   /* with bound: the quickest transfer of the bytes of a trial */
 	double loaded_p90; /* small requests beside bulk ones */
 	bool bloat;
 	unsigned rank_small, rank_bulk; /* 0: not ranked */
@@ -167,7 +167,7 @@ struct bench_crossover {
 struct bench_result {
 	struct bench_row *rows; /* those that were measured, in the order of the plan */
 	size_t n_rows;
-	char *reference;  /* who said what is right */
+	char *reference;        /* who said what is right */
 	char *repository, *tag; /* the sample; tag may be NULL */
 	struct digest digest;   /* of its manifest or index, with has_digest */
 	bool has_digest;

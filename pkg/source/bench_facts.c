@@ -1,10 +1,11 @@
-/* bench_facts.c - who has the content, how fresh, and what each source can do.  Nothing is timed. */
+/* bench_facts.c - who has the content, how fresh, and what each source can do.  Nothing is timed.
+ */
 #include "source/bench_run.h"
 #include "util/clock.h"
 #include "util/mem.h"
 
-#define AT_ONCE             8 /* requests at one source: HTTP_CONNECTIONS_DEFAULT */
-#define JUDGED_MAX          4 /* freshness_judge() asks for three things at most */
+#define AT_ONCE             8   /* requests at one source: HTTP_CONNECTIONS_DEFAULT */
+#define JUDGED_MAX          4   /* freshness_judge() asks for three things at most */
 #define FORBIDDEN_BY_METHOD 405 /* RFC 9110 15.5.6 */
 
 /* ---- who has it ---- */
@@ -221,8 +222,7 @@ static void judge(struct bench *b, struct bench_work *work, struct freshness_fac
 }
 
 /* answers: how the question for the tag ended at each place. */
-static void check_freshness(
-	struct bench *b, const struct bench_sample *s, const enum errc *answers)
+static void check_freshness(struct bench *b, const struct bench_sample *s, const enum errc *answers)
 {
 	for (size_t i = 0; i < b->n; i++) {
 		struct bench_work *work = &b->works[i];
@@ -258,7 +258,8 @@ static void count_answers(const struct bench_ask *asks, size_t n)
 }
 
 /* What each working place is asked for: `like` n times, filled by fill(ctx, ask, k). */
-typedef void fill_fn(struct bench *b, const struct bench_sample *s, struct bench_ask *ask, size_t k);
+typedef void fill_fn(
+	struct bench *b, const struct bench_sample *s, struct bench_ask *ask, size_t k);
 
 static void count_some(
 	struct bench *b, const struct bench_sample *s, fill_fn *fill, size_t from, size_t to)
@@ -291,8 +292,7 @@ static void fill_item(
 	ask->question = s->is_manifest[k] ? PROBE_MANIFEST_HEAD : PROBE_BLOB_HEAD;
 }
 
-static void fill_tag(
-	struct bench *b, const struct bench_sample *s, struct bench_ask *ask, size_t k)
+static void fill_tag(struct bench *b, const struct bench_sample *s, struct bench_ask *ask, size_t k)
 {
 	const struct bench_tag *tag = &b->plan->tags[k];
 	const struct source *source = ask->work->place->source;

@@ -24,8 +24,8 @@ static uint64_t clamp(uint64_t v, uint64_t low, uint64_t high)
 	return v < high ? v : high;
 }
 
-struct bench_budget bench_budget(
-	uint64_t blob_size, size_t places, unsigned rounds, uint64_t duration_ms, uint64_t max_bytes)
+struct bench_budget bench_budget(uint64_t blob_size, size_t places, unsigned rounds,
+	uint64_t duration_ms, uint64_t max_bytes)
 {
 	const uint64_t n = places > 0 ? places : 1;
 	struct bench_budget budget = {
@@ -39,8 +39,7 @@ struct bench_budget bench_budget(
 		double share = TRIALS_SHARE * (double)duration_ms / (double)(n * (rounds + 1));
 
 		budget.trial_ms = clamp((uint64_t)share, TRIAL_MS_MIN, BENCH_TRIAL_MS);
-		budget.idle_ms =
-			clamp(budget.trial_ms / IDLE_SHARE, IDLE_MS_MIN, BENCH_IDLE_MS);
+		budget.idle_ms = clamp(budget.trial_ms / IDLE_SHARE, IDLE_MS_MIN, BENCH_IDLE_MS);
 	}
 	if (max_bytes > 0) {
 		uint64_t left, trials = n * (rounds > 0 ? rounds : 1);
@@ -191,8 +190,8 @@ static void derive_loaded(struct bench_row *row)
 			v[n++] = (double)r->beside_us[k] / US_PER_MS;
 	}
 	row->loaded_p90 = quantile_or_nan(v, n, P90);
-	row->bloat = n > 0 && row->n_warm > 0 &&
-		     row->loaded_p90 - row->warm_median > BENCH_BLOAT_MS;
+	row->bloat =
+		n > 0 && row->n_warm > 0 && row->loaded_p90 - row->warm_median > BENCH_BLOAT_MS;
 }
 
 static void derive_rate(struct bench_row *row, uint64_t seed)
@@ -287,13 +286,11 @@ static void find_crossovers(struct bench_result *r)
 				x->rank_small >= y->rank_small || x->rank_bulk <= y->rank_bulk ||
 				r->n_crossovers == BENCH_PLACES_MAX)
 				continue;
-			bytes = crossover_bytes(x->warm_median / 1e3,
-				x->rate,
-				y->warm_median / 1e3,
-				y->rate);
+			bytes = crossover_bytes(
+				x->warm_median / 1e3, x->rate, y->warm_median / 1e3, y->rate);
 			if (bytes > 0)
-				r->crossovers[r->n_crossovers++] = (struct bench_crossover){
-					.a = a, .b = b, .bytes = bytes};
+				r->crossovers[r->n_crossovers++] =
+					(struct bench_crossover){.a = a, .b = b, .bytes = bytes};
 		}
 	}
 }

@@ -312,8 +312,7 @@ static void try_together(struct bench *b)
 		return;
 	for (int i = 0; i < 2; i++)
 		works[i] = work_of(b, &rows[at[i]]);
-	if (!bench_works(works[0]) || !bench_works(works[1]) ||
-		!bench_sleep(b, b->budget.idle_ms))
+	if (!bench_works(works[0]) || !bench_works(works[1]) || !bench_sleep(b, b->budget.idle_ms))
 		return;
 	bench_tell(b, BENCH_TOGETHER, works[0]->row->name, 0, 0, 0);
 	for (int i = 0; i < 2; i++)
@@ -345,11 +344,8 @@ void bench_rounds(struct bench *b)
 
 	if (!b->result->has_blob || n == 0)
 		return;
-	b->budget = bench_budget(b->result->blob_size,
-		n,
-		b->plan->rounds,
-		b->plan->duration_ms,
-		b->plan->max_bytes);
+	b->budget = bench_budget(
+		b->result->blob_size, n, b->plan->rounds, b->plan->duration_ms, b->plan->max_bytes);
 	b->result->trial_bytes = b->budget.trial_bytes;
 	for (unsigned round = 0; round <= b->plan->rounds; round++) {
 		if (!one_round(b, round, since_ms))

@@ -12,8 +12,8 @@ struct bench_budget {
 	uint64_t trial_bytes; /* of a trial at most */
 	uint64_t trial_ms, idle_ms;
 };
-struct bench_budget bench_budget(
-	uint64_t blob_size, size_t places, unsigned rounds, uint64_t duration_ms, uint64_t max_bytes);
+struct bench_budget bench_budget(uint64_t blob_size, size_t places, unsigned rounds,
+	uint64_t duration_ms, uint64_t max_bytes);
 
 /*
  * Index of the size that measures best: nearest to BENCH_TRIAL_BYTES of those from BENCH_BLOB_MIN
@@ -40,7 +40,8 @@ bool bench_tied_pair(const struct bench_result *r, size_t *ret_a, size_t *ret_b)
 /* The sample as its manifests tell it. */
 struct bench_sample {
 	struct manifest top; /* index, or the only manifest */
-	struct digest *items; /* children that were not read, and blobs: asked for, for completeness */
+	struct digest
+		*items; /* children that were not read, and blobs: asked for, for completeness */
 	bool *is_manifest;
 	size_t n_items;
 	struct digest *layers; /* that can be measured with, and their sizes */
@@ -51,10 +52,10 @@ struct bench_sample {
 /* One place at work. */
 struct bench_work {
 	const struct bench_place *place;
-	struct bench_row *row; /* NULL: it is only the reference */
-	char *repository;      /* the sample's, as this place names it */
-	bool given_up, gone;   /* after failures in a row; it has nothing of what is measured */
-	unsigned failures;     /* in a row */
+	struct bench_row *row;  /* NULL: it is only the reference */
+	char *repository;       /* the sample's, as this place names it */
+	bool given_up, gone;    /* after failures in a row; it has nothing of what is measured */
+	unsigned failures;      /* in a row */
 	uint64_t not_before_ms; /* monotonic: Retry-After */
 	double rate;            /* bytes/s of the newest trial; 0: none yet */
 	uint64_t rtt_us;        /* least; 0: not known */
@@ -108,8 +109,7 @@ void bench_warn(struct bench *b, const char *fmt, ...) PRINTF(2, 3);
 void bench_tell(struct bench *b, enum bench_phase phase, const char *place, unsigned round,
 	unsigned rounds, uint64_t left_ms);
 /* A request to a place ended: failures in a row, 429s, when it may be asked again. */
-void bench_note(
-	struct bench *b, struct bench_work *work, const struct error *err, bool bulk);
+void bench_note(struct bench *b, struct bench_work *work, const struct error *err, bool bulk);
 /* Waits as long as the place said after a 429; false: that is too long, or stopped. */
 bool bench_ready(struct bench *b, const struct bench_work *work);
 /* Whether it is measured, and not given up. */

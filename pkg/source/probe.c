@@ -188,8 +188,7 @@ static void on_beside_timer(void *ctx)
 static void beside_later(struct probe *p)
 {
 	if (p->bulk.beside && !p->enough)
-		p->beside_timer =
-			http_timer_start(p->loop, PROBE_BESIDE_MS, on_beside_timer, p);
+		p->beside_timer = http_timer_start(p->loop, PROBE_BESIDE_MS, on_beside_timer, p);
 }
 
 /* The time is over: what came until now is the result. */

@@ -23,8 +23,8 @@
 #define PROBE_FIRST_BYTE_MS 10000 /* sources.md 3.4 */
 #define PROBE_STALL_MS      10000 /* silence in a body: a black hole, not a slow source */
 #define PROBE_ANSWER_MS     10000 /* a small request, all its hops together */
-#define PROBE_BESIDE_MS     200   /* between two small requests beside a bulk one (sources.md 2.5) */
-#define PROBE_BESIDE_MAX    64    /* of them that are kept: 12 s */
+#define PROBE_BESIDE_MS     200 /* between two small requests beside a bulk one (sources.md 2.5) */
+#define PROBE_BESIDE_MAX    64  /* of them that are kept: 12 s */
 
 struct probe;
 
@@ -98,7 +98,7 @@ struct probe *probe_bulk(struct http_loop *loop, const struct probe_bulk *bulk) 
  */
 struct probe_meter {
 	uint64_t skip_us, window_us;
-	uint64_t first_us, from_us, last_us; /* first byte; begin of the window; newest bytes */
+	uint64_t first_us, from_us, last_us;     /* first byte; begin of the window; newest bytes */
 	uint64_t bytes, first_bytes, from_bytes; /* in all; with the first write; at from_us */
 };
 void probe_meter_add(struct probe_meter *m, uint64_t bytes, uint64_t now_us);
