@@ -276,9 +276,10 @@ double axis_place(const struct axis *a, double v)
 {
 	double place;
 
+	v = fmin(fmax(v, a->lo), a->hi);
 	if (a->log)
-		place = (log10(held_above_zero(v)) - log10(a->lo)) / (log10(a->hi) - log10(a->lo));
+		place = (log10(v) - log10(a->lo)) / (log10(a->hi) - log10(a->lo));
 	else
-		place = (held(v) - a->lo) / (a->hi - a->lo);
-	return fmin(fmax(place, 0), 1);
+		place = (v - a->lo) / (a->hi - a->lo);
+	return fmin(fmax(place, 0), 1); /* rounding */
 }

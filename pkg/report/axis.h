@@ -1,8 +1,8 @@
 /*
  * axis.h - from values to places along an axis, and the round numbers that are written there.
  *
- * Pure functions; any double may come in.  Values beyond AXIS_LIMIT are drawn at the limit, so
- * that no difference of two overflows.
+ * Pure functions; any double may come in.  An axis ends near AXIS_LIMIT at the latest, so
+ * that no difference of two places overflows; values beyond are drawn at its end.
  */
 #pragma once
 

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdint.h>
 
 #include "report/axis.h"
 #include "report/mark.h"
@@ -17,25 +18,27 @@
 #include "util/parse.h"
 #include "util/tty.h"
 
-#define MARKS_MAX   24  /* marks on one line: more would hide it */
+#define LINE_MARKS  24 /* marks on one line: more would hide it */
+#define STEP_MARKS  8
 #define GLYPH_WIDTH 0.6 /* of the size of the font: what digits and most letters take, or less */
 #define LABELS_MAX                                                                                 \
 	8             /* series that are named at their ends: more would not fit one above another \
 		       */
-#define NAME_MAX  24  /* columns of such a name */
+#define NAME_MAX  28  /* columns of such a name; longer ones are in a legend alone */
+#define LEADER    1.6 /* of the size of the font, between a line's end and its name */
 #define DESCRIBED 200 /* characters of one name in the description */
 
 /* All in units of the viewBox. */
 struct layout {
 	const char *name;
 	double width, height, font;
-	double names; /* room on the right for the names of series */
+	bool names_ends; /* has room for the names of series on the right */
 	size_t x_ticks, y_ticks;
 };
 
 static const struct layout layouts[] = {
-	{"wide", 860, 400, 13, 170, 9, 7},
-	{"narrow", 340, 290, 11.5, 0, 5, 6},
+	{"wide", 860, 400, 13, true, 9, 8},
+	{"narrow", 340, 290, 11.5, false, 8, 7},
 };
 
 struct drawing {
@@ -138,24 +141,45 @@ static bool find_range(const struct drawing *d, bool of_x, double *lo, double *h
 	return found;
 }
 
+/* Names beside the lines are read at once, if there is room for all of them in full. */
 static bool names_at_ends(const struct chart *c)
 {
-	return c->kind == CHART_LINES && c->n_series <= LABELS_MAX;
-}
+	if (c->kind != CHART_LINES || c->n_series > LABELS_MAX)
+		return false;
+	for (size_t i = 0; i < c->n_series; i++) {
+		const char *name = c->series[i].name;
 
-static bool fits_at_end(const struct chart_series *s)
-{
-	return s->name && text_is_clean(s->name, strlen(s->name)) &&
-	       text_columns(s->name) <= NAME_MAX;
-}
-
-/* The legend may go where the drawing itself names every series in full. */
-static bool legend_is_spare(const struct chart *c)
-{
-	for (size_t i = 0; i < c->n_series; i++)
-		if (!fits_at_end(&c->series[i]))
+		if (!name || !text_is_clean(name, strlen(name)) || text_columns(name) > NAME_MAX)
 			return false;
-	return names_at_ends(c);
+	}
+	return true;
+}
+
+static double names_width(const struct drawing *d)
+{
+	double widest = 0;
+
+	if (!d->layout->names_ends || !names_at_ends(d->chart))
+		return 0;
+	for (size_t i = 0; i < d->chart->n_series; i++)
+		widest = fmax(widest, text_width(d, d->chart->series[i].name));
+	return widest + LEADER * d->layout->font;
+}
+
+/* As many as there is room for below the axis, by the widest of them. */
+static void place_x_ticks(struct drawing *d)
+{
+	size_t max = d->layout->x_ticks;
+
+	for (; max >= 2; max--) {
+		double widest = 0;
+
+		d->n_x = axis_ticks(&d->x, max, d->x_ticks);
+		for (size_t i = 0; i < d->n_x; i++)
+			widest = fmax(widest, text_width(d, d->x_ticks[i].label));
+		if ((widest + 0.6 * d->layout->font) * (double)d->n_x <= d->right - d->left)
+			break;
+	}
 }
 
 /* Axes, ticks and the place of the plot; false without any point. */
@@ -176,16 +200,14 @@ static bool lay_out(struct drawing *d)
 		hi = hi > lo ? hi : 1;
 	}
 	axis_fit_round(&d->y, lo, hi, l->y_ticks);
-	d->n_x = axis_ticks(&d->x, l->x_ticks, d->x_ticks);
 	d->n_y = axis_ticks(&d->y, l->y_ticks, d->y_ticks);
 	for (size_t i = 0; i < d->n_y; i++)
 		widest = fmax(widest, text_width(d, d->y_ticks[i].label));
 	d->left = widest + 1.2 * l->font;
-	d->right = l->width - l->font;
-	if (names_at_ends(d->chart) && l->names > 0)
-		d->right = l->width - l->names;
+	d->right = l->width - l->font - names_width(d);
 	d->top = 2.4 * l->font;
 	d->bottom = l->height - 3.2 * l->font;
+	place_x_ticks(d);
 	return true;
 }
 
@@ -215,7 +237,8 @@ static void put_x_axis(struct drawing *d)
 	for (size_t i = 0; i < d->n_x; i++) {
 		double x = d->left + axis_place(&d->x, d->x_ticks[i].at) * (d->right - d->left);
 		double half = text_width(d, d->x_ticks[i].label) / 2;
-		double middle = fmin(fmax(x, half), d->layout->width - half);
+		double middle =
+			fmin(fmax(x, half + 0.3 * font), d->layout->width - half - 0.3 * font);
 
 		put_line(d,
 			"axis",
@@ -275,10 +298,10 @@ static void put_curve(struct drawing *d, const struct chart_series *s)
 
 static void put_marks(struct drawing *d, const struct chart_series *s, size_t index, size_t n)
 {
-	size_t every = 1, seen = 0;
+	static const size_t most[] = {
+		[CHART_LINES] = LINE_MARKS, [CHART_DOTS] = SIZE_MAX, [CHART_STEPS] = STEP_MARKS};
+	size_t every = (n - 1) / most[d->chart->kind] + 1, seen = 0;
 
-	if (d->chart->kind != CHART_DOTS)
-		every = (n + MARKS_MAX - 1) / MARKS_MAX;
 	markup_raw(d->m, "<path class=\"mark\" d=\"");
 	for (size_t i = 0; i < s->n; i++) {
 		struct point p;
@@ -348,7 +371,7 @@ static void spread_ends(const struct drawing *d, struct end *ends, size_t n)
 
 static void put_names(struct drawing *d)
 {
-	double font = d->layout->font, x = d->right + 1.6 * font;
+	double font = d->layout->font, x = d->right + LEADER * font;
 	struct end ends[LABELS_MAX];
 	size_t n = find_ends(d, ends);
 
@@ -360,7 +383,7 @@ static void put_names(struct drawing *d)
 			(struct point){ends[i].at.x + 0.6 * font, ends[i].at.y},
 			(struct point){x - 0.3 * font, ends[i].y});
 		put_at(d, "series", x, ends[i].y + 0.35 * font);
-		put_fitting(d, d->chart->series[ends[i].index].name, d->layout->width - x);
+		markup_text(d->m, d->chart->series[ends[i].index].name);
 		markup_raw(d->m, "</text></g>\n");
 	}
 }
@@ -409,7 +432,7 @@ static void put_drawing(struct drawing *d, unsigned number)
 	put_x_axis(d);
 	for (size_t i = 0; i < d->chart->n_series; i++)
 		put_series(d, i);
-	if (names_at_ends(d->chart) && l->names > 0)
+	if (l->names_ends && names_at_ends(d->chart))
 		put_names(d);
 	markup_raw(d->m, "</svg>\n");
 }
@@ -434,7 +457,7 @@ void draw_figure(struct markup *m, const struct chart *chart, unsigned number)
 
 	assert(chart->n_series <= CHART_SERIES_MAX);
 	markup_format(
-		m, "<figure%s>\n<figcaption>", legend_is_spare(chart) ? " class=\"named\"" : "");
+		m, "<figure%s>\n<figcaption>", names_at_ends(chart) ? " class=\"named\"" : "");
 	markup_text(m, chart->title);
 	markup_raw(m, "</figcaption>\n");
 	for (size_t i = 0; i < ARRAY_SIZE(layouts) && drawn; i++) {

@@ -107,6 +107,8 @@ static void assert_ticks_hold(const struct axis *a, size_t max)
 		assert_true(i == 0 || ticks[i].at > ticks[i - 1].at);
 		assert_true(i == 0 || strcmp(ticks[i].label, ticks[i - 1].label) != 0);
 		assert_true(strlen(ticks[i].label) > 0);
+		assert_true(i == 0 ||
+			    axis_place(a, ticks[i].at) - axis_place(a, ticks[i - 1].at) > 0.01);
 		assert_null(strpbrk(ticks[i].label, "n,")); /* nan, inf, a locale's point */
 	}
 }
