@@ -66,7 +66,7 @@ CPPFLAGS  += -D_FORTIFY_SOURCE=2
 endif
 PCS       := $(sort $(foreach p,$(PKGS),$(PC_$(p))))
 PC_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PCS) 2>/dev/null)
-PC_LIBS   := $(shell $(PKG_CONFIG) --libs $(PCS) 2>/dev/null)
+PC_LIBS   := $(shell $(PKG_CONFIG) --libs $(PCS) 2>/dev/null) -lm
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Ipkg $(CPPFLAGS) \
              $(PC_CFLAGS) $(WARN) $(HARDEN) $(CFLAGS)
 

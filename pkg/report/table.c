@@ -2,8 +2,11 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <math.h>
 
 #include "oci/json.h"
+#include "report/markup.h"
+#include "report/number.h"
 #include "util/clock.h"
 #include "util/mem.h"
 #include "util/parse.h"
@@ -22,7 +25,8 @@
 struct cell {
 	union {
 		uint64_t number; /* counts, bytes, milliseconds; seconds as two's complement */
-		char *text;      /* texts and digests */
+		double decimal;
+		char *text; /* texts and digests */
 	};
 	bool given;
 	bool owns_text; /* or it is that of the row above */
@@ -118,6 +122,16 @@ void table_time(struct table *t, int64_t sec)
 	c->number = (uint64_t)sec;
 }
 
+void table_decimal(struct table *t, double v)
+{
+	struct cell *c;
+
+	assert(next_kind(t) == CELL_DECIMAL);
+	c = next_cell(t);
+	c->given = isfinite(v);
+	c->decimal = c->given ? v : 0;
+}
+
 void table_digest(struct table *t, const struct digest *d)
 {
 	char text[DIGEST_STR_MAX];
@@ -135,6 +149,7 @@ size_t table_rows(const struct table *t)
 static char *cell_show(const struct cell *c, enum cell_kind kind)
 {
 	char size[SIZE_TEXT_MAX], duration[DURATION_TEXT_MAX], when[TIME_TEXT_MAX];
+	char decimal[NUMBER_TEXT_MAX];
 
 	if (!c->given)
 		return xstrdup(MISSING);
@@ -147,6 +162,8 @@ static char *cell_show(const struct cell *c, enum cell_kind kind)
 		return xstrdup(format_duration(c->number, duration));
 	case CELL_TIME:
 		return xstrdup(c->number ? time_format_rfc3339((int64_t)c->number, when) : "never");
+	case CELL_DECIMAL:
+		return xstrdup(number_short(c->decimal, decimal));
 	case CELL_DIGEST:
 		return xstrndup(strchr(c->text, ':') + 1, DIGEST_SHOWN);
 	case CELL_TEXT:
@@ -158,7 +175,8 @@ static char *cell_show(const struct cell *c, enum cell_kind kind)
 /* What people compare by its length stands right; times and digests are all of one length. */
 static bool is_right_aligned(enum cell_kind kind)
 {
-	return kind == CELL_COUNT || kind == CELL_BYTES || kind == CELL_DURATION;
+	return kind == CELL_COUNT || kind == CELL_BYTES || kind == CELL_DURATION ||
+	       kind == CELL_DECIMAL;
 }
 
 /* Takes columns from the widest text until the line fits, or no text can give any more. */
@@ -319,11 +337,26 @@ static void put_cell(struct jx_writer *w, const struct cell *c, const struct col
 			return;
 		}
 		break;
+	case CELL_DECIMAL:
+		if (c->given) {
+			jx_put_fixed(w, column->key, c->decimal, number_decimals(c->decimal));
+			return;
+		}
+		break;
 	case CELL_TEXT:
 	case CELL_DIGEST:
 		break;
 	}
 	jx_put_text(w, column->key, c->text); /* NULL, and so null, for what is not given */
+}
+
+/* Half an array or table is no use to anyone. */
+static void cut_back(struct buf *out, size_t len)
+{
+	if (out->len <= len)
+		return;
+	out->len = len;
+	out->data[len] = '\0';
 }
 
 int table_json(const struct table *t, struct buf *out, struct error *err)
@@ -343,9 +376,148 @@ int table_json(const struct table *t, struct buf *out, struct error *err)
 	rc = jx_writer_finish(&w, err);
 	if (rc == 0)
 		rc = buf_puts(out, "\n", err);
-	if (rc < 0 && out->len > before) { /* half an array is no use to anyone */
-		out->len = before;
-		out->data[before] = '\0';
-	}
+	if (rc < 0)
+		cut_back(out, before);
 	return rc;
+}
+
+/* What RFC 4180 has no place for, controls but line breaks and tabs, and what is no UTF-8. */
+static bool csv_takes(const char *s, size_t len, size_t *ret_len)
+{
+	uint32_t c = 0;
+
+	*ret_len = utf8_decode(s, len, &c);
+	if (*ret_len == 0) {
+		*ret_len = 1;
+		return false;
+	}
+	return (c >= 0x20 && c != 0x7f) || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* As OWASP lists them (CSV Injection): the last four are full-width forms of the first. */
+static bool is_formula(const char *s)
+{
+	static const char *const begins[] = {
+		"=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(begins); i++)
+		if (strncmp(s, begins[i], strlen(begins[i])) == 0)
+			return true;
+	return false;
+}
+
+/* Quoted where commas, quotes or line breaks ask for it, or where nothing would read as unknown. */
+static void csv_text(struct markup *m, const char *s)
+{
+	bool quoted = !*s || strpbrk(s, ",\"\r\n") != NULL;
+
+	if (quoted)
+		markup_raw(m, "\"");
+	if (is_formula(s))
+		markup_raw(m, "'");
+	for (size_t left = strlen(s), len; left > 0 && !m->failed; s += len, left -= len) {
+		if (!csv_takes(s, left, &len))
+			markup_raw(m, "\ufffd");
+		else if (*s == '"')
+			markup_raw(m, "\"\"");
+		else if (buf_append(m->out, s, len, NULL) < 0)
+			m->failed = true;
+	}
+	if (quoted)
+		markup_raw(m, "\"");
+}
+
+static void csv_cell(struct markup *m, const struct cell *c, enum cell_kind kind)
+{
+	char when[TIME_TEXT_MAX], decimal[NUMBER_TEXT_MAX];
+
+	if (!c->given)
+		return;
+	switch (kind) {
+	case CELL_COUNT:
+	case CELL_BYTES:
+	case CELL_DURATION:
+		markup_format(m, "%" PRIu64, c->number);
+		break;
+	case CELL_TIME:
+		if (c->number)
+			markup_raw(m, time_format_rfc3339((int64_t)c->number, when));
+		break;
+	case CELL_DECIMAL:
+		markup_raw(m, number_fixed(c->decimal, number_decimals(c->decimal), decimal));
+		break;
+	case CELL_DIGEST:
+	case CELL_TEXT:
+		csv_text(m, c->text);
+		break;
+	}
+}
+
+/* How csv and html end: whole or not at all. */
+static int finish(struct markup *m, size_t before, struct error *err)
+{
+	if (!m->failed)
+		return 0;
+	cut_back(m->out, before);
+	return error_set(err, ERR_NOMEM, "a table larger than its limit of %zu bytes", m->out->max);
+}
+
+int table_csv(const struct table *t, struct buf *out, struct error *err)
+{
+	struct markup m = {.out = out};
+	size_t before = out->len;
+
+	for (size_t i = 0; i < t->n_columns; i++) {
+		markup_raw(&m, i ? "," : "");
+		csv_text(&m, t->columns[i].key);
+	}
+	markup_raw(&m, "\r\n");
+	for (size_t i = 0; i < t->n_rows * t->n_columns && !m.failed; i++) {
+		size_t column = i % t->n_columns;
+
+		markup_raw(&m, column ? "," : "");
+		csv_cell(&m, &t->cells[i], t->columns[column].kind);
+		if (column + 1 == t->n_columns)
+			markup_raw(&m, "\r\n");
+	}
+	return finish(&m, before, err);
+}
+
+static void html_cell(struct markup *m, const struct cell *c, enum cell_kind kind)
+{
+	AUTO_FREE char *shown = cell_show(c, kind);
+
+	markup_raw(m, is_right_aligned(kind) ? "<td class=\"n\"" : "<td");
+	if (kind == CELL_DIGEST && c->given) { /* in full for whoever points at it */
+		markup_raw(m, " title=\"");
+		markup_text(m, c->text);
+		markup_raw(m, "\"");
+	}
+	markup_raw(m, ">");
+	markup_text(m, shown);
+	markup_raw(m, "</td>");
+}
+
+int table_html(const struct table *t, struct buf *out, struct error *err)
+{
+	struct markup m = {.out = out};
+	size_t before = out->len;
+
+	markup_raw(&m, "<table>\n<thead>\n<tr>");
+	for (size_t i = 0; i < t->n_columns; i++) {
+		markup_format(&m,
+			"<th scope=\"col\"%s>",
+			is_right_aligned(t->columns[i].kind) ? " class=\"n\"" : "");
+		markup_text(&m, t->columns[i].title);
+		markup_raw(&m, "</th>");
+	}
+	markup_raw(&m, "</tr>\n</thead>\n<tbody>\n");
+	for (size_t i = 0; i < t->n_rows && !m.failed; i++) {
+		markup_raw(&m, "<tr>");
+		for (size_t j = 0; j < t->n_columns; j++)
+			html_cell(&m, &t->cells[i * t->n_columns + j], t->columns[j].kind);
+		markup_raw(&m, "</tr>\n");
+	}
+	markup_raw(&m, "</tbody>\n</table>\n");
+	return finish(&m, before, err);
 }

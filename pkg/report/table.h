@@ -1,5 +1,5 @@
 /*
- * table.h - rows of typed cells, printed as text for people or JSON for programs.
+ * table.h - rows of typed cells, printed as text or HTML for people, JSON or CSV for programs.
  *
  * One table, several forms: never build the same listing twice.  Text: columns
  * as wide as needed, text cut in the middle to fit `width`, numbers
