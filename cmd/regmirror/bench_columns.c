@@ -129,7 +129,8 @@ static void get_rtt(const struct bench_row *row, struct bench_cell *c)
 
 static void get_front(const struct bench_row *row, struct bench_cell *c)
 {
-	c->number = row->front_ms;
+	if (row->front_ms > 0) /* else there was none */
+		c->number = row->front_ms;
 }
 
 static void get_name(const struct bench_row *row, struct bench_cell *c)
@@ -144,7 +145,8 @@ static void get_tcp(const struct bench_row *row, struct bench_cell *c)
 
 static void get_tls(const struct bench_row *row, struct bench_cell *c)
 {
-	c->number = row->tls_ms;
+	if (row->tls_ms > 0) /* else there was none */
+		c->number = row->tls_ms;
 }
 
 static void get_wait(const struct bench_row *row, struct bench_cell *c)
@@ -261,10 +263,10 @@ const struct bench_column bench_columns[] = {
 	{"tcp", "tcp_ms", CELL_DECIMAL, get_tcp},
 	{"tls", "tls_ms", CELL_DECIMAL, get_tls},
 	{"request", "request_ms", CELL_DECIMAL, get_wait},
-	{"min", "latency_min_ms", CELL_DECIMAL, get_min},
-	{"median", "latency_median_ms", CELL_DECIMAL, get_median},
-	{"p90", "latency_p90_ms", CELL_DECIMAL, get_p90},
-	{"max", "latency_max_ms", CELL_DECIMAL, get_max},
+	{"cold min", "latency_min_ms", CELL_DECIMAL, get_min},
+	{"cold median", "latency_median_ms", CELL_DECIMAL, get_median},
+	{"cold p90", "latency_p90_ms", CELL_DECIMAL, get_p90},
+	{"cold max", "latency_max_ms", CELL_DECIMAL, get_max},
 	{"range", "range", CELL_TEXT, get_range},
 	{"head", "head", CELL_TEXT, get_head},
 	{"429s", "answers_429", CELL_COUNT, get_throttled},

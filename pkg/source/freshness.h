@@ -59,6 +59,7 @@ struct freshness_facts {
 	bool blobs_missing; /* with has_content: a layer was looked for and is not there */
 	bool asked_again; /* the history holds an answer of the authority younger than the mirror's
 			   */
+	bool asked_children;
 	bool same_children; /* the mirror's index lists the same children as the authority's */
 };
 struct freshness_verdict {

@@ -110,10 +110,8 @@ struct probe *probe_ask(struct http_loop *loop, struct registry *r, enum probe_q
 
 void probe_meter_add(struct probe_meter *m, uint64_t bytes, uint64_t now)
 {
-	if (m->bytes == 0) {
+	if (m->bytes == 0)
 		m->first_us = now;
-		m->first_bytes = bytes;
-	}
 	m->bytes += bytes;
 	m->last_us = now;
 	if (m->from_us == 0 && now - m->first_us >= m->skip_us) {
@@ -144,12 +142,10 @@ void probe_meter_result(const struct probe_meter *m, uint64_t start_us, struct p
 		ret->window_us = m->last_us - m->from_us;
 	}
 	ret->bound = !probe_meter_full(m);
-	if (!ret->bound)
-		ret->rate = per_second(ret->window_bytes, ret->window_us);
-	else if (ret->body_us > 0 && m->bytes > m->first_bytes)
-		ret->rate = per_second(m->bytes - m->first_bytes, ret->body_us);
-	else /* all came at once: then with the time of the request */
-		ret->rate = per_second(m->bytes, m->last_us - start_us);
+	/* What came in one burst says nothing of how fast the next would: with the request's time
+	 * it is a bound that holds. */
+	ret->rate = ret->bound ? per_second(m->bytes, m->last_us - start_us)
+			       : per_second(ret->window_bytes, ret->window_us);
 }
 
 /* ---- bulk ---- */

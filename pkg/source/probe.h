@@ -7,7 +7,7 @@
  *
  * Throughput is what arrives after slow start is over, in a window that is long enough to mean
  * something (sources.md 2.3).  Where the body ends before that, or a ceiling is met, the average
- * from the first byte on is given, which is a lower bound, and said to be one.
+ * from the request on is given, which is a lower bound, and said to be one.
  *
  * One loop thread.
  */
@@ -98,8 +98,8 @@ struct probe *probe_bulk(struct http_loop *loop, const struct probe_bulk *bulk) 
  */
 struct probe_meter {
 	uint64_t skip_us, window_us;
-	uint64_t first_us, from_us, last_us;     /* first byte; begin of the window; newest bytes */
-	uint64_t bytes, first_bytes, from_bytes; /* in all; with the first write; at from_us */
+	uint64_t first_us, from_us, last_us; /* first byte; begin of the window; newest bytes */
+	uint64_t bytes, from_bytes;          /* in all; at from_us */
 };
 void probe_meter_add(struct probe_meter *m, uint64_t bytes, uint64_t now_us);
 bool probe_meter_full(const struct probe_meter *m); /* the window is long enough */
