@@ -7,7 +7,7 @@
 
 #define SIGNIFICANT 3 /* digits */
 #define PERCENT     100.0
-#define NOT_SHOWN   3 /* the last columns, which text says otherwise */
+#define NOT_SHOWN   10 /* the last columns: text says them otherwise, or in less detail */
 
 char *bench_number(double v, char ret[static BENCH_WORDS_MAX])
 {
@@ -210,10 +210,18 @@ static void get_throttled(const struct bench_row *row, struct bench_cell *c)
 	c->number = row->throttled;
 }
 
-static void get_retry(const struct bench_row *row, struct bench_cell *c)
+static void get_throttling(const struct bench_row *row, struct bench_cell *c)
 {
 	if (row->retry_sec > 0)
-		c->number = row->retry_sec;
+		(void)snprintf(
+			c->text, sizeof(c->text), "%u, wait %u s", row->throttled, row->retry_sec);
+	else if (row->measured)
+		(void)snprintf(c->text, sizeof(c->text), "%u", row->throttled);
+}
+
+static void get_retry(const struct bench_row *row, struct bench_cell *c)
+{
+	c->number = row->retry_sec;
 }
 
 static void get_address(const struct bench_row *row, struct bench_cell *c)
@@ -224,6 +232,17 @@ static void get_address(const struct bench_row *row, struct bench_cell *c)
 static void get_backend(const struct bench_row *row, struct bench_cell *c)
 {
 	put(c, row->backend ? row->backend : "");
+}
+
+static void get_redirect(const struct bench_row *row, struct bench_cell *c)
+{
+	if (row->redirected)
+		get_backend(row, c);
+}
+
+static void get_upstream(const struct bench_row *row, struct bench_cell *c)
+{
+	put(c, row->upstream ? row->upstream : "");
 }
 
 static void get_bound(const struct bench_row *row, struct bench_cell *c)
@@ -263,15 +282,19 @@ const struct bench_column bench_columns[] = {
 	{"tcp", "tcp_ms", CELL_DECIMAL, get_tcp},
 	{"tls", "tls_ms", CELL_DECIMAL, get_tls},
 	{"request", "request_ms", CELL_DECIMAL, get_wait},
-	{"cold min", "latency_min_ms", CELL_DECIMAL, get_min},
-	{"cold median", "latency_median_ms", CELL_DECIMAL, get_median},
 	{"cold p90", "latency_p90_ms", CELL_DECIMAL, get_p90},
-	{"cold max", "latency_max_ms", CELL_DECIMAL, get_max},
 	{"range", "range", CELL_TEXT, get_range},
 	{"head", "head", CELL_TEXT, get_head},
-	{"429s", "answers_429", CELL_COUNT, get_throttled},
-	{"retry after (s)", "retry_after_sec", CELL_COUNT, get_retry},
+	{"429s", "throttling", CELL_TEXT, get_throttling},
 	{"address", "address", CELL_TEXT, get_address},
+	{"redirected to", "redirected_to", CELL_TEXT, get_redirect},
+	/* Not shown to people: NOT_SHOWN. */
+	{"upstream", "upstream", CELL_TEXT, get_upstream},
+	{"cold min", "latency_min_ms", CELL_DECIMAL, get_min},
+	{"cold median", "latency_median_ms", CELL_DECIMAL, get_median},
+	{"cold max", "latency_max_ms", CELL_DECIMAL, get_max},
+	{"answers 429", "answers_429", CELL_COUNT, get_throttled},
+	{"retry after", "retry_after_sec", CELL_COUNT, get_retry},
 	{"backend", "backend", CELL_TEXT, get_backend},
 	{"lower bound", "throughput_is_lower_bound", CELL_TEXT, get_bound},
 	{"integrity error", "integrity_error", CELL_TEXT, get_wrong},
@@ -304,10 +327,8 @@ static void add_cell(struct table *t, enum cell_kind kind, const struct bench_co
 	column->get(row, &c);
 	if (kind == CELL_DECIMAL) {
 		table_decimal(t, c.number);
-	} else if (kind == CELL_COUNT && isfinite(c.number)) {
-		table_number(t, (uint64_t)c.number);
 	} else if (kind == CELL_COUNT) {
-		table_number(t, 0);
+		table_number(t, (uint64_t)c.number);
 	} else if (!*c.text && isfinite(c.number)) {
 		AUTO_FREE char *text =
 			xasprintf("%s%s", c.mark ? c.mark : "", bench_number(c.number, words));

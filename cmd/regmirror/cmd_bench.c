@@ -109,6 +109,7 @@ static int measure(struct benching *b, const struct bench_subject *s, struct err
 {
 	struct bench_plan plan = {
 		.loop = setup_parts(b->setup).loop,
+		.upstream = s->upstream,
 		.places = s->places,
 		.n_places = s->n_places,
 		.repository = s->repository,

@@ -110,7 +110,7 @@ static void note_throttling(struct bench_work *work, const struct error *err)
 		work->row->retry_sec = (unsigned)err->retry_sec;
 }
 
-void bench_note(struct bench *b, struct bench_work *work, const struct error *err, bool bulk)
+void bench_note(struct bench_work *work, const struct error *err, bool bulk)
 {
 	/* Absence and refusal are answers, and being stopped says nothing of the source. */
 	if (err->code == ERR_CANCELED)
@@ -132,12 +132,6 @@ void bench_note(struct bench *b, struct bench_work *work, const struct error *er
 	if (work->failures >= BENCH_FAILURES && !work->given_up) {
 		work->given_up = true;
 		str_replace(&work->row->error, error_text(err));
-		if (work->row->n_cold > 0 || work->row->n_trials > 0)
-			bench_warn(b,
-				"%s: given up after %u failures in a row: %s",
-				work->place->name,
-				work->failures,
-				error_text(err));
 	}
 }
 
@@ -237,7 +231,7 @@ void bench_ask_all(struct bench *b, struct bench_ask *asks, size_t n)
 		if (!asks[i].done)
 			(void)error_set(&asks[i].err, ERR_CANCELED, "stopped");
 		probe_cancel(&asks[i].probe);
-		bench_note(b, asks[i].work, &asks[i].err, false);
+		bench_note(asks[i].work, &asks[i].err, false);
 	}
 }
 
@@ -285,6 +279,7 @@ static void add_works(struct bench *b)
 			continue;
 		work->row = &r->rows[r->n_rows++];
 		work->row->name = xstrdup(place->name);
+		work->row->upstream = xstrdup(plan->upstream);
 		work->row->trials = xcalloc((size_t)plan->rounds + 1, sizeof(*work->row->trials));
 	}
 }
@@ -349,6 +344,7 @@ int bench_run(const struct bench_plan *plan, struct bench_result **ret, struct e
 static void row_clear(struct bench_row *row)
 {
 	free(row->name);
+	free(row->upstream);
 	free(row->backend);
 	free(row->error);
 	free(row->wrong);

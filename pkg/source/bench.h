@@ -76,6 +76,7 @@ struct bench_progress {
 
 struct bench_plan {
 	struct http_loop *loop;
+	const char *upstream;             /* its name, or NULL */
 	const struct bench_place *places; /* the first is the reference */
 	size_t n_places;
 	const char *repository; /* the upstream's name of the sample's repository */
@@ -117,7 +118,9 @@ enum bench_answer {
 
 struct bench_row {
 	char *name;
-	char *backend; /* "https://host:port" that gave the bytes, when it is another; or NULL */
+	char *upstream;  /* or NULL */
+	char *backend;   /* "https://host:port" that gave the bytes; or NULL */
+	bool redirected; /* ... which is another one than was asked */
 	char address[HTTP_ADDRESS_MAX];
 	char *error;   /* why it could not be measured, or was given up; or NULL */
 	bool measured; /* there is a latency or a rate */

@@ -137,6 +137,7 @@ static void on_trial(void *ctx, const struct probe_result *result, struct error 
 		error_move(&t->err, err);
 	else if (*result->backend)
 		str_replace(&row->backend, result->backend);
+	row->redirected = row->redirected || result->front_us > 0;
 }
 
 static bool trial_done(void *ctx)
@@ -205,7 +206,7 @@ static void keep_trial(struct bench *b, struct bench_work *work, struct trial *t
 		kept->error = xstrdup(error_text(&t->err));
 	else if (t->result.rate > 0)
 		work->rate = t->result.rate;
-	bench_note(b, work, &t->err, true);
+	bench_note(work, &t->err, true);
 	if (t->result.range_ignored)
 		row->range = BENCH_NO;
 }

@@ -109,7 +109,7 @@ void bench_warn(struct bench *b, const char *fmt, ...) PRINTF(2, 3);
 void bench_tell(struct bench *b, enum bench_phase phase, const char *place, unsigned round,
 	unsigned rounds, uint64_t left_ms);
 /* A request to a place ended: failures in a row, 429s, when it may be asked again. */
-void bench_note(struct bench *b, struct bench_work *work, const struct error *err, bool bulk);
+void bench_note(struct bench_work *work, const struct error *err, bool bulk);
 /* Waits as long as the place said after a 429; false: that is too long, or stopped. */
 bool bench_ready(struct bench *b, const struct bench_work *work);
 /* Whether it is measured, and not given up. */

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "source/estimate.h"
+#include "source/latency_code.h"
 
 #define US_PER_MS 1000.0
 
