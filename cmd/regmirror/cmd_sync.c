@@ -4,12 +4,13 @@
 #include "util/opt.h"
 
 static struct {
-	bool recheck, json, all;
+	bool recheck, refresh, json, all;
 	const char *report;
 } args;
 
 const struct opt sync_opts[] = {
 	OPT_FLAG(0, "recheck", &args.recheck, "confirm in full what is known to be complete"),
+	OPT_FLAG(0, "refresh", &args.refresh, "ask for every tag, whatever is remembered"),
 	OPT_STR(0, "report", &args.report, "FILE", "write a JSON report of the run to FILE"),
 	OPT_FLAG('a', "all", &args.all, "list the images that were complete, too"),
 	OPT_FLAG(0, "json", &args.json, "print the table as JSON"),
@@ -18,6 +19,7 @@ const struct opt sync_opts[] = {
 
 const struct opt plan_opts[] = {
 	OPT_FLAG(0, "recheck", &args.recheck, "as sync --recheck"),
+	OPT_FLAG(0, "refresh", &args.refresh, "as sync --refresh"),
 	OPT_FLAG(0, "json", &args.json, "print the table as JSON"),
 	OPT_END,
 };
@@ -53,6 +55,7 @@ int cmd_sync(struct program *program, int argc, char **argv, struct error *err)
 	if (rc != 0)
 		return rc < 0 ? EXIT_USAGE : EXIT_DONE;
 	options.recheck = args.recheck;
+	options.refresh = args.refresh;
 	options.json = args.json;
 	options.report = args.report;
 	options.all_rows = args.all;
@@ -67,6 +70,7 @@ int cmd_plan(struct program *program, int argc, char **argv, struct error *err)
 	if (rc != 0)
 		return rc < 0 ? EXIT_USAGE : EXIT_DONE;
 	options.recheck = args.recheck;
+	options.refresh = args.refresh;
 	options.json = args.json;
 	return run_rules(program, argv, n, &options, err);
 }

@@ -203,8 +203,13 @@ static int keep(const struct runner_job *job, const struct run_outcome *outcome)
 	AUTO(buf_clear) struct buf json = BUF_INIT(TABLE_JSON_MAX);
 	AUTO(error_clear) struct error err = ERROR_INIT;
 	struct setup_parts parts = setup_parts(job->setup);
-	int rc = report_json(job->setup, outcome, &json, &err);
+	int rc = 0;
 
+	/* Before the report, which reads it again. */
+	if (parts.state && !options->plan_only)
+		rc = setup_sources_save(job->setup, &err);
+	if (rc == 0)
+		rc = report_json(job->setup, outcome, &json, &err);
 	if (rc == 0 && options->report)
 		rc = report_write(options->report, &json, &err);
 	if (rc == 0 && options->keep_report)
@@ -246,6 +251,7 @@ static int sync_job(const struct runner_job *job, struct runner *r, struct trans
 		.scratch_dirfd = parts.scratch_dirfd,
 		.plan_only = job->options->plan_only,
 		.recheck_all = job->options->recheck,
+		.refresh = job->options->refresh,
 		.recheck_ms = job->config->recheck_ms,
 		.deadline_ms = job->config->deadline_ms,
 		.stop = &stop_requested,

@@ -12,6 +12,7 @@
 struct runner_options {
 	bool plan_only;
 	bool recheck;       /* confirm all in full */
+	bool refresh;       /* ask for all tags */
 	bool json;          /* rows as JSON on stdout */
 	const char *report; /* file for the JSON report; or NULL */
 	bool all_rows;      /* the table has the complete and excluded ones, too */

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "oci/json.h"
+#include "sources.h"
 #include "util/clock.h"
 #include "util/file.h"
 #include "util/mem.h"
@@ -103,35 +104,81 @@ static void put_totals(
 	jx_end_object(w);
 }
 
-static void put_sources(struct jx_writer *w, const struct setup *setup)
+static void put_known(struct jx_writer *w, const char *key, double v)
 {
-	size_t n;
-	struct source_set *const *sets = setup_source_sets(setup, &n);
+	if (v > 0)
+		jx_put_fixed(w, key, v, 1);
+	else
+		jx_put_text(w, key, NULL);
+}
 
-	jx_begin_array(w, "sources");
-	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < sets[i]->n; k++) {
-			const struct source *s = &sets[i]->items[k];
+/* The hosts that gave this run its bytes, or answered in it. */
+static void put_backends(struct jx_writer *w, const struct source_row *row, int64_t started_at)
+{
+	jx_begin_array(w, "backends");
+	for (size_t i = 0; row && i < row->n_backends; i++) {
+		const struct backend_row *b = &row->backends[i];
 
-			jx_begin_object(w, NULL);
-			jx_put_text(w, "upstream", sets[i]->name);
-			jx_put_text(w, "source", s->name);
-			jx_put_u64(w, "requests", s->requests);
-			jx_put_u64(w, "bytes", s->bytes);
-			jx_put_u64(w, "failures", s->failures);
-			put_time(w, "last_contact", s->last_contact_sec);
-			jx_put_text(w, "last_error", s->last_error);
-			put_time(w, "last_error_at", s->last_error_sec);
-			jx_end_object(w);
-		}
+		if (b->newest_at < started_at)
+			continue;
+		jx_begin_object(w, NULL);
+		jx_put_text(w, "backend", b->name);
+		put_known(w, "rate_bytes_per_second", b->rate);
+		put_known(w, "latency_ms", (double)b->latency_us / 1000);
+		put_known(w, "round_trip_ms", (double)b->rtt_us / 1000);
+		jx_end_object(w);
 	}
 	jx_end_array(w);
+}
+
+static void put_source(struct jx_writer *w, const struct source_set *set, const struct source *s,
+	const struct source_row *row, int64_t started_at)
+{
+	jx_begin_object(w, NULL);
+	jx_put_text(w, "upstream", set->name);
+	jx_put_text(w, "source", s->name);
+	jx_put_text(w, "role", s->authority ? "authority" : "mirror");
+	jx_put_u64(w, "requests", s->requests);
+	jx_put_u64(w, "bytes", s->bytes);
+	jx_put_u64(w, "failures", s->failures);
+	jx_put_u64(w, "strikes", s->strikes);
+	put_known(w, "rate_bytes_per_second", row ? source_row_rate(row) : 0);
+	put_backends(w, row, started_at);
+	put_time(w, "last_contact", s->last_contact_sec);
+	jx_put_text(w, "last_error", s->last_error);
+	put_time(w, "last_error_at", s->last_error_sec);
+	jx_end_object(w);
+}
+
+/* What was measured is in the state by now; without one, nothing was. */
+static int put_sources(
+	struct jx_writer *w, const struct setup *setup, int64_t started_at, struct error *err)
+{
+	AUTO(source_rows_clear) struct source_rows rows = {.n = 0};
+	struct state *state = setup_parts(setup).state;
+	size_t n;
+	struct source_set *const *sets = setup_source_sets(setup, &n);
+	int rc = state ? source_rows_read(state, clock_wall_sec(), &rows, err) : 0;
+
+	if (rc < 0)
+		return rc;
+	jx_begin_array(w, "sources");
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < sets[i]->n; k++)
+			put_source(w,
+				sets[i],
+				&sets[i]->items[k],
+				source_rows_find(&rows, sets[i]->name, sets[i]->items[k].name),
+				started_at);
+	jx_end_array(w);
+	return 0;
 }
 
 int report_json(const struct setup *setup, const struct run_outcome *outcome, struct buf *out,
 	struct error *err)
 {
 	struct jx_writer w = {.out = out, .pretty = true};
+	int rc;
 
 	jx_begin_object(&w, NULL);
 	jx_put_u64(&w, "version", RUNS_FORMAT);
@@ -144,7 +191,9 @@ int report_json(const struct setup *setup, const struct run_outcome *outcome, st
 	jx_begin_array(&w, "images");
 	sync_result_each(outcome->result, false, put_image, &w);
 	jx_end_array(&w);
-	put_sources(&w, setup);
+	rc = put_sources(&w, setup, outcome->started_at, err);
+	if (rc < 0)
+		return error_wrap(err, rc, "report");
 	jx_end_object(&w);
 	if (jx_writer_finish(&w, err) < 0)
 		return error_wrap(err, -(int)err->code, "report");
@@ -442,6 +491,7 @@ static int remember_sources(struct state *state, const struct source_set *set, s
 			.failures = s->failures,
 			.error = s->last_error,
 			.error_at = s->last_error_sec,
+			.role = s->authority ? "authority" : "mirror",
 		};
 
 		/* The figures are those of the last run that used it. */

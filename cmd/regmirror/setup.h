@@ -35,13 +35,20 @@ NODISCARD int setup_store(struct setup *s, struct store **ret, struct error *err
 NODISCARD int setup_rules(struct setup *s, char *const *names, int n_names, struct sync_rule **ret,
 	size_t *ret_n, struct error *err);
 
-/* An upstream of the given sources, owned by s: authority[/prefix] and mirrors. */
+/*
+ * An upstream of the given sources, owned by s: authority[/prefix] and mirrors, in the order given,
+ * with what earlier runs learnt of them.
+ */
 struct setup_source {
 	const char *host; /* host[:port][/prefix] */
 	bool authority, resolve, flat;
 };
 NODISCARD int setup_sources(struct setup *s, const char *name, const struct setup_source *sources,
 	size_t n, struct source_set **ret, struct error *err);
+
+/* What the run measured and proved of all sources, for the next one; also after a run that failed.
+ */
+NODISCARD int setup_sources_save(struct setup *s, struct error *err);
 
 /* A target, owned by s. registry NULL: the store. */
 NODISCARD int setup_target(struct setup *s, const char *name, const char *registry,

@@ -1,6 +1,7 @@
 /* setup_rules.c - registries, upstreams, targets and rules out of the configuration. */
 #include "setup_internal.h"
 
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"
 
@@ -172,15 +173,61 @@ int setup_sources(struct setup *s, const char *name, const struct setup_source *
 		if (rc < 0)
 			return rc;
 	}
+	set->stripe_from = UINT64_MAX;
+	if (s->state) {
+		int rc = source_set_load(set, s->state, clock_wall_sec(), err);
+
+		if (rc < 0)
+			return error_wrap(err, rc, "upstream %s", name);
+	}
 	s->sets = array_grow(s->sets, s->n_sets, &s->cap_sets, sizeof(struct source_set *));
 	*ret = s->sets[s->n_sets++] = steal(&set);
 	return 0;
+}
+
+int setup_sources_save(struct setup *s, struct error *err)
+{
+	int rc = state_begin(s->state, err);
+
+	if (rc < 0)
+		return error_wrap(err, rc, "state");
+	for (size_t i = 0; i < s->n_sets && rc == 0; i++)
+		rc = source_set_save(s->sets[i], s->state, clock_wall_sec(), err);
+	/* A batch must be closed in any case; the first failure is the one that is told. */
+	if (state_commit(s->state, rc == 0 ? err : NULL) < 0 && rc == 0)
+		rc = -(int)err->code;
+	return rc < 0 ? error_wrap(err, rc, "remember what was measured") : 0;
+}
+
+static int set_chain(const char *text, struct source_set *set, struct error *err)
+{
+	const char *names[SOURCES_MAX];
+	int rc;
+
+	for (size_t i = 0; i < set->n; i++)
+		names[i] = set->items[i].name;
+	rc = chain_parse(text, names, set->n, set->authority, &set->chain, err);
+	set->has_chain = rc == 0;
+	return rc < 0 ? error_wrap(err, rc, "upstream %s: chain", set->name) : 0;
+}
+
+/* How the upstream's sources are used. */
+static int set_choice(
+	const struct config_upstream *upstream, struct source_set *set, struct error *err)
+{
+	set->mode = upstream->choose == CONFIG_CHOOSE_MEASURED ? SOURCE_MEASURED : SOURCE_ORDERED;
+	set->stripe_from = upstream->stripe_never ? UINT64_MAX : upstream->stripe_from;
+	set->quorum = upstream->quorum;
+	set->cache_tags = upstream->tag_cache;
+	set->stale_sec = upstream->stale_ms / 1000;
+	return upstream->chain ? set_chain(upstream->chain, set, err) : 0;
 }
 
 static int upstream_sources(struct setup *s, const struct config_upstream *upstream,
 	struct source_set **ret, struct error *err)
 {
 	AUTO_FREE struct setup_source *sources = xcalloc(upstream->n_mirrors + 1, sizeof(*sources));
+	int rc;
 
 	for (size_t i = 0; i < s->n_sets; i++) {
 		if (strcmp(s->sets[i]->name, upstream->name) == 0) {
@@ -189,11 +236,6 @@ static int upstream_sources(struct setup *s, const struct config_upstream *upstr
 		}
 	}
 	for (size_t i = 0; i < upstream->n_mirrors; i++) {
-		if (upstream->mirrors[i].resolve)
-			log_warn("upstream %s: this version asks the authority alone for tags: "
-				 "`resolve: true` of %s has no effect",
-				upstream->name,
-				upstream->mirrors[i].host);
 		sources[i] = (struct setup_source){
 			.host = upstream->mirrors[i].host,
 			.resolve = upstream->mirrors[i].resolve,
@@ -204,7 +246,8 @@ static int upstream_sources(struct setup *s, const struct config_upstream *upstr
 		.host = upstream->authority,
 		.authority = true,
 	};
-	return setup_sources(s, upstream->name, sources, upstream->n_mirrors + 1, ret, err);
+	rc = setup_sources(s, upstream->name, sources, upstream->n_mirrors + 1, ret, err);
+	return rc < 0 ? rc : set_choice(upstream, *ret, err);
 }
 
 /* ---- targets ---- */

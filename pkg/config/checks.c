@@ -128,6 +128,30 @@ int check_repository(const char *text, struct error *err)
 	return 0;
 }
 
+const char *chain_next(const char **text, size_t *ret_len)
+{
+	static const char ends[] = ",|", blanks[] = " \t";
+	const char *entry = *text + strspn(*text, ",| \t"); /* empty entries mean nothing */
+	size_t len = strcspn(entry, ends);
+
+	*text = entry + len;
+	while (len > 0 && strchr(blanks, entry[len - 1]))
+		len--;
+	*ret_len = len;
+	return len ? entry : NULL;
+}
+
+int check_chain(const char *text, struct error *err)
+{
+	size_t len;
+
+	if (!chain_next(&text, &len))
+		return error_set(err,
+			ERR_USAGE,
+			"no source is in it; write mirrors' hosts, 'direct' or 'off' between ',' or '|'");
+	return 0;
+}
+
 int check_tag(const char *text, struct error *err)
 {
 	if (!tag_is_valid(text))

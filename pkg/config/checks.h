@@ -20,7 +20,14 @@ NODISCARD int check_rename(const char *text, struct error *err);
 NODISCARD int check_glob(const char *text, struct error *err);
 NODISCARD int check_regex(const char *text, struct error *err); /* for tags */
 NODISCARD int check_semver(const char *text, struct error *err);
+NODISCARD int check_chain(const char *text, struct error *err); /* its form, not the names in it */
 NODISCARD int check_tag(const char *text, struct error *err);
+
+/*
+ * The next entry of a chain ("a , b | off"), without the blanks around it; NULL: there is none.
+ * *text moves on behind it.
+ */
+const char *chain_next(const char **text, size_t *ret_len);
 
 #define RENAME_PLACE "{repository}" /* the one placeholder of `rename` */
 /* `pattern` with the repository put in its place; the caller frees. */

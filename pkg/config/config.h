@@ -38,12 +38,25 @@ struct config_mirror {
 	bool flat;    /* names: flat - the last path component only */
 };
 
+/* Once read, one of the last two: the default is `measured` with mirrors and without a chain. */
+enum config_choose {
+	CONFIG_CHOOSE_DEFAULT,
+	CONFIG_CHOOSE_ORDERED,
+	CONFIG_CHOOSE_MEASURED
+};
+
 struct config_upstream {
 	char *name;
 	char *authority; /* host[:port][/prefix] */
 	struct config_mirror *mirrors;
 	size_t n_mirrors;
 	unsigned quorum;
+	enum config_choose choose;
+	char *chain; /* the order by hand, in the language of source/chain.h; or NULL */
+	bool stripe_never;
+	uint64_t stripe_from; /* bytes */
+	bool tag_cache;       /* an answer for a tag is used again until its time is over */
+	uint64_t stale_ms;    /* so old a one may be used when nobody can be asked; 0: none */
 };
 
 struct config_target {

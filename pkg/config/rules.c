@@ -7,33 +7,10 @@
 #include "config/rules.h"
 
 #include "config/checks.h"
+#include "config/upstream.h"
 #include "oci/reference.h"
 #include "util/map.h"
 #include "util/mem.h"
-
-/* Where a key stands in its mapping; the mapping's own place when it does not. */
-static struct yaml_pos key_at(const struct yaml_node *map, const char *key)
-{
-	const struct yaml_node *node = yaml_find(map, key);
-
-	return node ? node->key_at : map->key_at;
-}
-
-/* Where its value stands: for what is wrong with the value and not with its being there. */
-static struct yaml_pos value_at(const struct yaml_node *map, const char *key)
-{
-	const struct yaml_node *node = yaml_find(map, key);
-
-	return node ? node->at : map->key_at;
-}
-
-/* The first entry of a list; the others follow as ->next. */
-static const struct yaml_node *first_item(const struct yaml_node *map, const char *key)
-{
-	const struct yaml_node *list = yaml_find(map, key);
-
-	return list ? list->first : NULL;
-}
 
 /* A lone half would be sent as an empty user or password, and fail far from its cause. */
 static int check_credentials(const struct reader *r, const struct yaml_node *node,
@@ -41,18 +18,18 @@ static int check_credentials(const struct reader *r, const struct yaml_node *nod
 {
 	if (reg->username && !reg->password)
 		return setting_fail(r->file,
-			key_at(node, "username"),
+			yaml_key_at(node, "username"),
 			err,
 			"username: 'password' is missing beside it");
 	if (reg->password && !reg->username)
 		return setting_fail(r->file,
-			key_at(node, "password"),
+			yaml_key_at(node, "password"),
 			err,
 			"password: 'username' is missing beside it");
 	/* RFC 7617 section 2: the first colon ends the user's name. */
 	if (reg->username && strchr(reg->username, ':'))
 		return setting_fail(r->file,
-			value_at(node, "username"),
+			yaml_value_at(node, "username"),
 			err,
 			"username: a colon cannot be sent in it");
 	return 0;
@@ -66,50 +43,19 @@ static int check_registry(const struct reader *r, const struct yaml_node *node,
 
 	if (!reg->tls && tls_only)
 		return setting_fail(r->file,
-			key_at(node, tls_only),
+			yaml_key_at(node, tls_only),
 			err,
 			"%s: has no use with 'tls: off'",
 			tls_only);
 	if (reg->cert && !reg->key)
-		return setting_fail(
-			r->file, key_at(node, "cert"), err, "cert: 'key' is missing beside it");
+		return setting_fail(r->file,
+			yaml_key_at(node, "cert"),
+			err,
+			"cert: 'key' is missing beside it");
 	if (reg->key && !reg->cert)
 		return setting_fail(
-			r->file, key_at(node, "key"), err, "key: 'cert' is missing beside it");
+			r->file, yaml_key_at(node, "key"), err, "key: 'cert' is missing beside it");
 	return check_credentials(r, node, reg, err);
-}
-
-/* No source is listed twice, and the quorum can be reached. */
-static int check_upstream(const struct reader *r, const struct yaml_node *node,
-	const struct config_upstream *up, struct error *err)
-{
-	AUTO(map_freep) struct map *seen = map_new(NULL);
-	const struct yaml_node *item = first_item(node, "mirrors");
-	unsigned n_resolving = 0;
-
-	map_put_str(seen, up->authority, seen);
-	for (size_t i = 0; i < up->n_mirrors && item; i++, item = item->next) {
-		const char *host = up->mirrors[i].host;
-
-		if (map_get_str(seen, host))
-			return setting_fail(r->file,
-				value_at(item, "host"),
-				err,
-				"host: '%.80s' is %s",
-				host,
-				strcmp(host, up->authority) == 0 ? "the authority itself"
-								 : "listed twice");
-		map_put_str(seen, host, seen);
-		n_resolving += up->mirrors[i].resolve;
-	}
-	if (up->quorum > 1 && up->quorum > n_resolving)
-		return setting_fail(r->file,
-			value_at(node, "quorum"),
-			err,
-			"quorum: %u sources cannot agree: %u of the mirrors have 'resolve: true'",
-			up->quorum,
-			n_resolving);
-	return 0;
 }
 
 /* Exactly one of the two kinds. */
@@ -118,7 +64,7 @@ static int check_target(const struct reader *r, const struct yaml_node *node,
 {
 	if (target->store && target->registry)
 		return setting_fail(r->file,
-			key_at(node, "registry"),
+			yaml_key_at(node, "registry"),
 			err,
 			"registry: a target is the store or a registry, not both");
 	if (!target->store && !target->registry)
@@ -156,11 +102,11 @@ static int check_destination(const struct reader *r, struct yaml_pos at,
 static int check_rule(const struct reader *r, const struct yaml_node *node,
 	const struct config_rule *rule, struct error *err)
 {
-	const struct yaml_node *item = first_item(node, "repositories");
+	const struct yaml_node *item = yaml_first(node, "repositories");
 
 	if (rule->rename && rule->n_repositories > 1 && !strstr(rule->rename, RENAME_PLACE))
 		return setting_fail(r->file,
-			value_at(node, "rename"),
+			yaml_value_at(node, "rename"),
 			err,
 			"rename: %zu repositories would all be '%.80s'; put " RENAME_PLACE
 			" into it",
@@ -180,12 +126,12 @@ static int check_top(const struct reader *r, const struct yaml_node *node, const
 	struct error *err)
 {
 	AUTO(map_freep) struct map *seen = map_new(NULL);
-	const struct yaml_node *item = first_item(node, "sync");
+	const struct yaml_node *item = yaml_first(node, "sync");
 
 	for (size_t i = 0; i < c->n_rules && item; i++, item = item->next) {
 		if (map_get_str(seen, c->rules[i].name))
 			return setting_fail(r->file,
-				value_at(item, "name"),
+				yaml_value_at(item, "name"),
 				err,
 				"name: there is a rule '%s' already",
 				c->rules[i].name);
@@ -195,7 +141,7 @@ static int check_top(const struct reader *r, const struct yaml_node *node, const
 }
 
 int section_check(const struct reader *r, enum section_id id, const struct yaml_node *node,
-	const void *base, struct error *err)
+	void *base, struct error *err)
 {
 	switch (id) {
 	case SECTION_TOP:
@@ -203,7 +149,7 @@ int section_check(const struct reader *r, enum section_id id, const struct yaml_
 	case SECTION_REGISTRY:
 		return check_registry(r, node, base, err);
 	case SECTION_UPSTREAM:
-		return check_upstream(r, node, base, err);
+		return upstream_check(r, node, base, err);
 	case SECTION_TARGET:
 		return check_target(r, node, base, err);
 	case SECTION_RULE:

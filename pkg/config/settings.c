@@ -31,6 +31,7 @@
 #define TO_MAX          8       /* targets of one rule: transfer.h's TRANSFER_DESTINATIONS_MAX */
 #define MIRRORS_MAX     31      /* of one upstream: with the authority, source.h's SOURCES_MAX */
 #define LATEST_MAX      1000000 /* tags of one repository */
+#define STALE_MAX       (UINT64_C(24) * 3600 * 1000) /* ms: source/freshness.h's TAG_STALE_MAX_SEC */
 #define BYTES_MAX       (UINT64_C(1) << 60)
 #define DURATION_MAX    (UINT64_C(10) * 366 * 24 * 3600 * 1000) /* ms: ten years */
 
@@ -49,7 +50,7 @@ static const struct setting settings[] = {
 		TOP, SETTING_DURATION, AT(config, deadline_ms), .max = DURATION_MAX},
 	{{"spool", "mapping", "{}"}, TOP, SETTING_GROUP},
 	{{"spool.from", "size | never", "64MiB"},
-		TOP, SETTING_SPOOL, AT(config, spool_from), ALSO(config, spool_never), .max = BYTES_MAX},
+		TOP, SETTING_THRESHOLD, AT(config, spool_from), ALSO(config, spool_never), .max = BYTES_MAX},
 	{{"spool.limit", "size", "20GiB"},
 		TOP, SETTING_SIZE, AT(config, spool_limit), .max = BYTES_MAX},
 	{{"proxy", "mapping", "{}"}, TOP, SETTING_GROUP},
@@ -99,8 +100,19 @@ static const struct setting settings[] = {
 		MIRROR, SETTING_CHOICE, AT(config_mirror, flat), .max = 1},
 	{{"upstreams.*.quorum", "count", "1"},
 		UPSTREAM, SETTING_COUNT, AT(config_upstream, quorum), .min = 1, .max = MIRRORS_MAX},
-	{{"upstreams.*.choose", "ordered | measured", "ordered"},
-		UPSTREAM, SETTING_CHOICE, .max = 0},
+	{{"upstreams.*.choose", "default | ordered | measured", "default"},
+		UPSTREAM, SETTING_CHOICE, AT(config_upstream, choose), .max = CONFIG_CHOOSE_MEASURED},
+	{{"upstreams.*.chain", "chain", ""},
+		UPSTREAM, SETTING_TEXT, AT(config_upstream, chain), .check = check_chain,
+		.empty = EMPTY_NULL},
+	{{"upstreams.*.stripe", "mapping", "{}"}, UPSTREAM, SETTING_GROUP},
+	{{"upstreams.*.stripe.from", "size | never", "64MiB"},
+		UPSTREAM, SETTING_THRESHOLD, AT(config_upstream, stripe_from),
+		ALSO(config_upstream, stripe_never), .max = BYTES_MAX},
+	{{"upstreams.*.tag-cache", "off | on", "off"},
+		UPSTREAM, SETTING_CHOICE, AT(config_upstream, tag_cache), .max = 1},
+	{{"upstreams.*.stale", "duration", "0"},
+		UPSTREAM, SETTING_DURATION, AT(config_upstream, stale_ms), .max = STALE_MAX},
 
 	{{"targets", "mapping by name", "{}"},
 		TOP, SETTING_SECTIONS, AT(config, targets), ALSO(config, n_targets),
@@ -163,8 +175,6 @@ static const struct {
 	const char *key;
 } later[] = {
 	{SECTION_TOP, "serve"},
-	{SECTION_UPSTREAM, "chain"},
-	{SECTION_UPSTREAM, "stripe"},
 	{SECTION_RULE, "kubeadm"},
 	{SECTION_RULE, "with"},
 	{SECTION_RULE, "tags.newer-than"},

@@ -27,18 +27,18 @@ enum section_id {
 };
 
 enum setting_type {
-	SETTING_GROUP,    /* a mapping of settings of the same struct */
-	SETTING_TAGS,     /* a group that may also be a list of literal tags */
-	SETTING_SECTIONS, /* entries, each with a struct of its own */
-	SETTING_TEXT,     /* one text with a check: char * */
-	SETTING_PROXY,    /* SETTING_TEXT, a URL whose user and password are not shown */
-	SETTING_SECRET,   /* char *, expanded (secret.h) */
-	SETTING_FILE,     /* char *, a readable file */
-	SETTING_COUNT,    /* unsigned */
-	SETTING_NUMBER,   /* double, thousandths */
-	SETTING_SIZE,     /* uint64_t, bytes */
-	SETTING_SPOOL,    /* SETTING_SIZE or "never": then the bool at `also` is set */
-	SETTING_DURATION, /* uint64_t, milliseconds */
+	SETTING_GROUP,     /* a mapping of settings of the same struct */
+	SETTING_TAGS,      /* a group that may also be a list of literal tags */
+	SETTING_SECTIONS,  /* entries, each with a struct of its own */
+	SETTING_TEXT,      /* one text with a check: char * */
+	SETTING_PROXY,     /* SETTING_TEXT, a URL whose user and password are not shown */
+	SETTING_SECRET,    /* char *, expanded (secret.h) */
+	SETTING_FILE,      /* char *, a readable file */
+	SETTING_COUNT,     /* unsigned */
+	SETTING_NUMBER,    /* double, thousandths */
+	SETTING_SIZE,      /* uint64_t, bytes */
+	SETTING_THRESHOLD, /* SETTING_SIZE or "never": then the bool at `also` is set */
+	SETTING_DURATION,  /* uint64_t, milliseconds */
 	SETTING_CHOICE, /* the number of a word of the type's text: bool, or unsigned for an enum */
 	SETTING_TEXTS,  /* char **, the count at `also`; the check is for each of them */
 	SETTING_PLATFORMS,

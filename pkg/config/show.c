@@ -152,9 +152,9 @@ static int write_size(struct writer *w, const struct setting *s, const void *bas
 	return buf_printf(w->out, err, " %s\n", format_size_exact(*n, text));
 }
 
-/* The size of a spool that is off was not given, and is not shown. */
-static int write_spool(struct writer *w, const struct setting *s, const void *base, unsigned indent,
-	struct error *err)
+/* The size of a threshold that is off was not given, and is not shown. */
+static int write_threshold(struct writer *w, const struct setting *s, const void *base,
+	unsigned indent, struct error *err)
 {
 	const bool *never = (const void *)((const char *)base + s->also);
 
@@ -261,7 +261,7 @@ static type_writer *const writers[SETTING_MAX_] = {
 	[SETTING_COUNT] = write_count,
 	[SETTING_NUMBER] = write_number,
 	[SETTING_SIZE] = write_size,
-	[SETTING_SPOOL] = write_spool,
+	[SETTING_THRESHOLD] = write_threshold,
 	[SETTING_DURATION] = write_duration,
 	[SETTING_CHOICE] = write_choice,
 	[SETTING_TEXTS] = write_texts,

@@ -168,7 +168,7 @@ static int read_file(const struct reader *r, const struct setting *s, const stru
 /* A bound as the file would have it: "256", "1EiB", "3660d". */
 static const char *bound_text(const struct setting *s, uint64_t n, char buf[static BOUND_MAX])
 {
-	if (s->type == SETTING_SIZE || s->type == SETTING_SPOOL)
+	if (s->type == SETTING_SIZE || s->type == SETTING_THRESHOLD)
 		return format_size_exact(n, buf);
 	if (s->type == SETTING_DURATION)
 		return format_duration_exact(n, buf);
@@ -246,8 +246,8 @@ static int read_size(const struct reader *r, const struct setting *s, const stru
 }
 
 /* "never" leaves the size at 0; whoever asks looks at the bool first. */
-static int read_spool(const struct reader *r, const struct setting *s, const struct yaml_node *node,
-	void *base, struct error *err)
+static int read_threshold(const struct reader *r, const struct setting *s,
+	const struct yaml_node *node, void *base, struct error *err)
 {
 	bool never = node->kind == YAML_TEXT && strcmp(node->text, "never") == 0;
 
@@ -559,7 +559,7 @@ static type_reader *const readers[SETTING_MAX_] = {
 	[SETTING_COUNT] = read_count,
 	[SETTING_NUMBER] = read_number,
 	[SETTING_SIZE] = read_size,
-	[SETTING_SPOOL] = read_spool,
+	[SETTING_THRESHOLD] = read_threshold,
 	[SETTING_DURATION] = read_duration,
 	[SETTING_CHOICE] = read_choice,
 	[SETTING_TEXTS] = read_texts,
@@ -605,7 +605,7 @@ void type_clear(const struct setting *s, void *base)
 	case SETTING_COUNT:
 	case SETTING_NUMBER:
 	case SETTING_SIZE:
-	case SETTING_SPOOL:
+	case SETTING_THRESHOLD:
 	case SETTING_DURATION:
 	case SETTING_CHOICE:
 	case SETTING_UPSTREAM:

@@ -409,6 +409,27 @@ const struct yaml_node *yaml_find(const struct yaml_node *map, const char *key)
 	return NULL;
 }
 
+struct yaml_pos yaml_key_at(const struct yaml_node *map, const char *key)
+{
+	const struct yaml_node *node = yaml_find(map, key);
+
+	return node ? node->key_at : map->key_at;
+}
+
+struct yaml_pos yaml_value_at(const struct yaml_node *map, const char *key)
+{
+	const struct yaml_node *node = yaml_find(map, key);
+
+	return node ? node->at : map->key_at;
+}
+
+const struct yaml_node *yaml_first(const struct yaml_node *map, const char *key)
+{
+	const struct yaml_node *list = yaml_find(map, key);
+
+	return list ? list->first : NULL;
+}
+
 const char *yaml_kind_text(enum yaml_kind kind)
 {
 	switch (kind) {

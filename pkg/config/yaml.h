@@ -51,5 +51,12 @@ DEFINE_CLEANUP(struct yaml_node *, yaml_free);
 /* The value of a key; NULL when it is not there, or map is NULL or no mapping. */
 const struct yaml_node *yaml_find(const struct yaml_node *map, const char *key);
 
+/* Where a key stands in its mapping; the mapping's own place when it does not. */
+struct yaml_pos yaml_key_at(const struct yaml_node *map, const char *key);
+/* Where its value stands: for what is wrong with the value and not with its being there. */
+struct yaml_pos yaml_value_at(const struct yaml_node *map, const char *key);
+/* The first entry of a list in a mapping; the others follow as ->next. */
+const struct yaml_node *yaml_first(const struct yaml_node *map, const char *key);
+
 /* What it is, for messages: "a list". */
 const char *yaml_kind_text(enum yaml_kind kind);

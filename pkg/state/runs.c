@@ -61,6 +61,7 @@ int state_source_put(struct state *s, const struct state_source *row, struct err
 	db_bind_i64(&put, 6, (int64_t)row->failures);
 	db_bind_text(&put, 7, row->error);
 	db_bind_i64(&put, 8, row->error_at);
+	db_bind_text(&put, 9, row->role);
 	return db_run(&put, err);
 }
 
@@ -79,6 +80,7 @@ int state_sources(struct state *s, state_source_fn *fn, void *ctx, struct error 
 			.failures = (uint64_t)db_i64(&sources, 5),
 			.error = db_text(&sources, 6),
 			.error_at = db_i64(&sources, 7),
+			.role = db_text(&sources, 8),
 		};
 
 		if (!fn(ctx, &row))

@@ -81,6 +81,7 @@ const char *const state_migrations[] = {
 	" PRIMARY KEY (upstream, source)"
 	") STRICT, WITHOUT ROWID;",
 
+	"ALTER TABLE source ADD COLUMN role TEXT;"
 	/* What was measured of sources: a row for each host that gave bytes. */
 	"CREATE TABLE estimate ("
 	" upstream TEXT NOT NULL,"
@@ -197,15 +198,15 @@ const char *const state_statements[] = {
 		      " bytes, error, error_at FROM run ORDER BY rule, target",
 	[STMT_SOURCE_PUT] =
 		"INSERT INTO source (upstream, source, last_contact, requests, bytes, failures,"
-		" error, error_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+		" error, error_at, role) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
 		" ON CONFLICT DO UPDATE SET"
 		" last_contact = max(last_contact, excluded.last_contact),"
 		" requests = excluded.requests, bytes = excluded.bytes,"
-		" failures = excluded.failures,"
+		" failures = excluded.failures, role = coalesce(excluded.role, role),"
 		" error_at = iif(excluded.error IS NULL, error_at, excluded.error_at),"
 		" error = coalesce(excluded.error, error)",
 	[STMT_SOURCES] = "SELECT upstream, source, last_contact, requests, bytes, failures, error,"
-			 " error_at FROM source ORDER BY upstream, source",
+			 " error_at, role FROM source ORDER BY upstream, source",
 	[STMT_ESTIMATE_PUT] =
 		"INSERT OR REPLACE INTO estimate (upstream, source, backend, rate, rate_variance,"
 		" rate_samples, rate_at, histogram, histogram_at, rtt_us, rtt_at)"

@@ -150,8 +150,9 @@ struct state_source {
 	uint64_t requests, bytes, failures; /* of the last run that used it */
 	const char *error;                  /* its last error, or NULL */
 	int64_t error_at;
+	const char *role; /* "authority" or "mirror"; NULL: put there by an older version */
 };
-/* As for runs: last_contact 0 and error NULL leave what is there. */
+/* As for runs: last_contact 0, error NULL and role NULL leave what is there. */
 NODISCARD int state_source_put(struct state *s, const struct state_source *row, struct error *err);
 typedef bool state_source_fn(void *ctx, const struct state_source *row);
 NODISCARD int state_sources(struct state *s, state_source_fn *fn, void *ctx, struct error *err);

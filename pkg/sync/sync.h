@@ -107,10 +107,11 @@ struct sync_event {
 struct sync_options {
 	struct http_loop *loop;
 	struct transfer_engine *engine;
-	struct state *state;  /* NULL: nothing is remembered */
-	int scratch_dirfd;    /* where a nameless file for manifests may be made */
-	bool plan_only;       /* decide, change nothing */
-	bool recheck_all;     /* confirm every image in full */
+	struct state *state; /* NULL: nothing is remembered */
+	int scratch_dirfd;   /* where a nameless file for manifests may be made */
+	bool plan_only;      /* decide, change nothing */
+	bool recheck_all;    /* confirm every image in full */
+	bool refresh; /* ask for every tag, whatever answer is remembered (`tag-cache: on`) */
 	uint64_t recheck_ms;  /* age at which a complete image is confirmed again; 0: never */
 	uint64_t deadline_ms; /* from the start; 0: none */
 	const volatile sig_atomic_t *stop;                        /* not 0: end cleanly; or NULL */

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "config/config.h"
+#include "util/mem.h"
 
 /* Lines 1 to 5 of most configurations here; what is tested begins in line 6. */
 #define NAMES                              \
@@ -122,6 +123,82 @@ static void upstreams_and_targets_are_read(void **state)
 	assert_string_equal(c->targets[1].registry, "[::1]:5000");
 }
 
+/* One upstream of an authority with mirrors, and more lines. */
+#define UPSTREAM(lines)                                 \
+	"upstreams:\n  u:\n    authority: up.example\n" \
+	"    mirrors: [{host: a.example, resolve: true}, {host: \"b.example:5000/x\"}]\n" lines
+#define NO_MIRRORS(lines) "upstreams:\n  u:\n    authority: up.example\n" lines
+
+static void sources_are_measured_where_there_are_several_and_no_chain(void **state)
+{
+	static const struct {
+		const char *text;
+		enum config_choose choose;
+	} cases[] = {
+		{UPSTREAM("sync: []\n"), CONFIG_CHOOSE_MEASURED},
+		{UPSTREAM("    choose: default\nsync: []\n"), CONFIG_CHOOSE_MEASURED},
+		{UPSTREAM("    choose: measured\nsync: []\n"), CONFIG_CHOOSE_MEASURED},
+		{UPSTREAM("    choose: ordered\nsync: []\n"), CONFIG_CHOOSE_ORDERED},
+		{UPSTREAM("    chain: direct\nsync: []\n"), CONFIG_CHOOSE_ORDERED},
+		{NO_MIRRORS("sync: []\n"), CONFIG_CHOOSE_ORDERED},
+		{NO_MIRRORS("    choose: measured\nsync: []\n"), CONFIG_CHOOSE_MEASURED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		AUTO(config_freep) struct config *c = parse(cases[i].text);
+
+		assert_int_equal(c->upstreams[0].choose, cases[i].choose);
+	}
+}
+
+static void how_sources_are_used_is_read(void **state)
+{
+	AUTO(config_freep) struct config *def = parse(UPSTREAM("sync: []\n"));
+	AUTO(config_freep)
+	struct config *c = parse(UPSTREAM("    choose: ordered\n"
+					  "    chain: a.example , b.example:5000/x | direct\n"
+					  "    stripe: {from: 1MiB}\n    tag-cache: on\n"
+					  "    stale: 24h\nsync: []\n"));
+	AUTO(config_freep)
+	struct config *never = parse(UPSTREAM("    stripe: {from: never}\nsync: []\n"));
+	const struct config_upstream *up = &def->upstreams[0];
+
+	(void)state;
+	assert_null(up->chain);
+	assert_false(up->stripe_never);
+	assert_int_equal(up->stripe_from, 64 << 20);
+	assert_false(up->tag_cache);
+	assert_int_equal(up->stale_ms, 0);
+	up = &c->upstreams[0];
+	assert_string_equal(up->chain, "a.example , b.example:5000/x | direct");
+	assert_int_equal(up->stripe_from, 1 << 20);
+	assert_true(up->tag_cache);
+	assert_int_equal(up->stale_ms, 24 * 3600 * 1000);
+	assert_true(never->upstreams[0].stripe_never);
+}
+
+static void a_chain_may_name_every_source_and_ends_where_it_says(void **state)
+{
+	static const char *const chains[] = {
+		"off",
+		"direct",
+		"up.example",
+		"a.example|b.example:5000/x,up.example",
+		" , a.example,| ,direct, ",
+		"a.example | off | nobody.example",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(chains); i++) {
+		AUTO_FREE char *text =
+			xasprintf(UPSTREAM("    chain: \"%s\"\nsync: []\n"), chains[i]);
+		AUTO(config_freep) struct config *c = parse(text);
+
+		assert_string_equal(c->upstreams[0].chain, chains[i]);
+	}
+}
+
 static void rules_are_read(void **state)
 {
 	AUTO(config_freep)
@@ -233,12 +310,6 @@ static void keys_of_later_versions_are_refused_by_name(void **state)
 {
 	static const struct refusal refusals[] = {
 		{"serve: {}\n", "f:1:1: serve is not supported by this version"},
-		{"upstreams:\n  u:\n    authority: h.example\n    chain: direct\n",
-			"f:4:5: chain is not supported by this version"},
-		{"upstreams:\n  u:\n    authority: h.example\n    stripe: {}\n",
-			"f:4:5: stripe is not supported by this version"},
-		{"upstreams:\n  u:\n    authority: h.example\n    choose: measured\n",
-			"f:4:13: choose: measured is not supported by this version"},
 		{RULE ", kubeadm: []}\n", "f:7:58: kubeadm is not supported by this version"},
 		{RULE ", with: []}\n", "f:7:58: with is not supported by this version"},
 		{RULE ", tags: {newer-than: 1d}}\n",
@@ -343,6 +414,72 @@ static void wrong_hosts_and_names_are_refused_where_they_stand(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(refusals); i++)
 		assert_refused(&refusals[i]);
+}
+
+static void wrong_choices_of_sources_are_refused_where_they_stand(void **state)
+{
+	static const struct refusal refusals[] = {
+		{UPSTREAM("    choose: fastest\n"),
+			"f:5:13: choose: 'fastest' is none of default | ordered | measured"},
+		{UPSTREAM("    choose: measured\n    chain: direct\n"),
+			"f:6:5: chain: has no use with 'choose: measured'"},
+		{UPSTREAM("    chain: a.exmple | direct\n"),
+			"f:5:12: chain: 'a.exmple' is no source of this upstream; did you mean "
+			"'a.example'?"},
+		{UPSTREAM("    chain: a.example , elsewhere.invalid\n"),
+			"f:5:12: chain: 'elsewhere.invalid' is no source of this upstream: neither"},
+		{UPSTREAM("    chain: A.example\n"), "f:5:12: chain: 'A.example' is no source"},
+		{UPSTREAM("    chain: a.example | a.example\n"),
+			"f:5:12: chain: 'a.example' is listed twice"},
+		{UPSTREAM("    chain: ' , |'\n"), "f:5:12: chain: no source is in it"},
+		{UPSTREAM("    chain: [a.example]\n"),
+			"f:5:12: chain: plain text is needed (chain), not a list"},
+		{UPSTREAM("    stripe: 64MiB\n"),
+			"f:5:13: stripe: a mapping is needed, not plain text"},
+		{UPSTREAM("    stripe: {from: always}\n"), "f:5:20: stripe.from: "},
+		{UPSTREAM("    stripe: {form: 1}\n"),
+			"f:5:14: unknown key 'stripe.form'; did you mean 'from'?"},
+		{UPSTREAM("    tag-cache: sometimes\n"),
+			"f:5:16: tag-cache: 'sometimes' is none of off | on"},
+		{UPSTREAM("    stale: 25h\n"), "f:5:12: stale: must be from 0 to 1d"},
+		{UPSTREAM("    quorum: 2\n"),
+			"f:5:13: quorum: 2 sources cannot agree: 1 of the mirrors"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(refusals); i++)
+		assert_refused(&refusals[i]);
+}
+
+static void one_source_in_other_words_is_refused_where_it_stands(void **state)
+{
+#define MIRRORS(list) "upstreams: {u: {authority: Up.example, mirrors: [" list "]}}\n"
+#define PLAIN(list)   "registries: {Up.example: {tls: off}, b: {tls: off}}\n" MIRRORS(list)
+	static const struct refusal refusals[] = {
+		{MIRRORS("{host: up.EXAMPLE}"),
+			"f:1:57: host: 'up.EXAMPLE' is the same as the authority 'Up.example'"},
+		{MIRRORS("{host: \"up.example:443\"}"),
+			"f:1:57: host: 'up.example:443' is the same as the authority"},
+		{MIRRORS("{host: b}, {host: \"B:443\"}"),
+			"f:1:68: host: 'B:443' is the same as 'b'"},
+		{MIRRORS("{host: b/x}, {host: \"b:443/x\"}"),
+			"f:1:70: host: 'b:443/x' is the same as 'b/x'"},
+		{MIRRORS("{host: \"[::1]\"}, {host: \"[::1]:443\"}"),
+			"f:1:74: host: '[::1]:443' is the same as '[::1]'"},
+		{PLAIN("{host: b}, {host: \"b:80\"}"), "f:2:68: host: 'b:80' is the same as 'b'"},
+	};
+	static const char *const different[] = {
+		MIRRORS("{host: b}, {host: \"b:80\"}") "sync: []\n",
+		MIRRORS("{host: b}, {host: b/x}, {host: b/y}") "sync: []\n",
+		MIRRORS("{host: \"[::1]\"}, {host: \"[::2]:443\"}") "sync: []\n",
+		PLAIN("{host: b}, {host: \"b:443\"}") "sync: []\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(refusals); i++)
+		assert_refused(&refusals[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(different); i++)
+		config_free(parse(different[i]));
 }
 
 static void wrong_rules_are_refused_where_they_stand(void **state)
@@ -527,6 +664,9 @@ int main(void)
 		cmocka_unit_test(missing_settings_have_their_defaults),
 		cmocka_unit_test(general_settings_are_read),
 		cmocka_unit_test(upstreams_and_targets_are_read),
+		cmocka_unit_test(sources_are_measured_where_there_are_several_and_no_chain),
+		cmocka_unit_test(how_sources_are_used_is_read),
+		cmocka_unit_test(a_chain_may_name_every_source_and_ends_where_it_says),
 		cmocka_unit_test(rules_are_read),
 		cmocka_unit_test(a_plain_list_of_tags_is_their_names),
 		cmocka_unit_test(keys_without_a_value_are_empty_lists_and_mappings),
@@ -535,6 +675,8 @@ int main(void)
 		cmocka_unit_test(wrong_types_are_refused_where_they_stand),
 		cmocka_unit_test(wrong_numbers_and_words_are_refused_where_they_stand),
 		cmocka_unit_test(wrong_hosts_and_names_are_refused_where_they_stand),
+		cmocka_unit_test(wrong_choices_of_sources_are_refused_where_they_stand),
+		cmocka_unit_test(one_source_in_other_words_is_refused_where_it_stands),
 		cmocka_unit_test(wrong_rules_are_refused_where_they_stand),
 		cmocka_unit_test(a_name_that_is_too_long_at_a_target_is_refused),
 		cmocka_unit_test(files_that_cannot_be_read_are_refused_at_their_key),

@@ -46,6 +46,11 @@ static void everything_is_shown_with_its_default(void **state)
 		"    mirrors: []\n"
 		"    quorum: 1\n"
 		"    choose: ordered\n"
+		"    chain: \"\"\n"
+		"    stripe:\n"
+		"      from: 64MiB\n"
+		"    tag-cache: off\n"
+		"    stale: 0\n"
 		"targets:\n"
 		"  t:\n"
 		"    store: true\n"
@@ -82,7 +87,9 @@ static void what_is_shown_loads_again_to_the_same(void **state)
 		"private: [null-and-void/**, '~', 'null']\n"
 		"registries: {\"[::1]:5000\": {tls: off, requests-per-second: 0.25}, h: {}}\n"
 		"upstreams: {u: {authority: h, quorum: 2, mirrors:\n"
-		"  [{host: a, resolve: true}, {host: b, resolve: true, names: flat}]}}\n"
+		"  [{host: a, resolve: true}, {host: b, resolve: true, names: flat}],\n"
+		"  stripe: {from: never}, tag-cache: on, stale: 90m},\n"
+		"  v: {authority: h, mirrors: [{host: a}], choose: ordered, chain: 'a | off'}}\n"
 		"targets: {t: {registry: \"h:1\", prefix: p}, null-: {store: true}}\n"
 		"sync: [{name: r, from: u, to: [null-, t], repositories: [a], rename: 'x/{repository}',\n"
 		"  tags: {include: ['#a', \"\\\\d+\"], semver: '>=1 <2', latest: 2},\n"
@@ -95,6 +102,10 @@ static void what_is_shown_loads_again_to_the_same(void **state)
 	assert_string_equal(once, twice);
 	assert_non_null(strstr(once, "state: \"/srv/with \\\"quotes\\\" and \\\\\"\n"));
 	assert_non_null(strstr(once, "  from: never\n"));
+	assert_non_null(strstr(once,
+		"    choose: measured\n    chain: \"\"\n    stripe:\n      from: never\n"
+		"    tag-cache: on\n    stale: 90m\n"));
+	assert_non_null(strstr(once, "    choose: ordered\n    chain: \"a | off\"\n"));
 	assert_non_null(strstr(once, "requests-per-second: 0.25\n"));
 	assert_non_null(strstr(once, "  - \"~\"\n  - \"null\"\n"));
 }

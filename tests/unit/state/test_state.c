@@ -71,6 +71,8 @@ static bool check_source(void *ctx, const struct state_source *row)
 	assert_int_equal(row->requests, 6);
 	assert_string_equal(row->error, "timed out");
 	assert_int_equal(row->error_at, 90);
+	if (row->role)
+		assert_string_equal(row->role, "authority");
 	*seen = true;
 	return true;
 }
@@ -81,7 +83,8 @@ static void a_file_of_the_first_version_is_brought_up_to_date_and_keeps_its_rows
 	AUTO_FREE char *path = xasprintf("%s/state.db", f->folder);
 	const char *const first[] = {state_migrations[0], NULL};
 	const char *const statements[] = {
-		"INSERT INTO source VALUES ('k8s', 'registry.k8s.io', 100, 6, 0, 0, 'timed out', 90)",
+		"INSERT INTO source (upstream, source, last_contact, requests, bytes, failures,"
+		" error, error_at) VALUES ('k8s', 'registry.k8s.io', 100, 6, 0, 0, 'timed out', 90)",
 		NULL};
 	const struct db_options options = {
 		.path = path,
@@ -215,6 +218,13 @@ static void runs_are_told_in_order_of_rule(void **state)
 	assert_int_equal(n, 2);
 }
 
+static bool check_role(void *ctx, const struct state_source *row)
+{
+	(void)ctx;
+	assert_string_equal(row->role, "authority");
+	return true;
+}
+
 static void a_source_keeps_its_last_contact_and_its_last_error(void **state)
 {
 	struct fixture *f = *state;
@@ -228,12 +238,15 @@ static void a_source_keeps_its_last_contact_and_its_last_error(void **state)
 	row.error = NULL;
 	row.error_at = 0;
 	row.last_contact = 100;
+	row.role = "authority";
 	assert_int_equal(state_source_put(f->state, &row, NULL), 0);
 	row.last_contact = 0;
 	row.requests = 6;
+	row.role = NULL;
 	assert_int_equal(state_source_put(f->state, &row, NULL), 0);
 	assert_int_equal(state_sources(f->state, check_source, &seen, NULL), 0);
 	assert_true(seen);
+	assert_int_equal(state_sources(f->state, check_role, NULL, NULL), 0);
 }
 
 int main(void)
