@@ -195,7 +195,7 @@ static void take_content(struct bench_work *work, const struct trial *t)
 				     : xstrdup("blob: the bytes have another digest");
 }
 
-static void keep_trial(struct bench *b, struct bench_work *work, struct trial *t, unsigned round)
+static void keep_trial(struct bench_work *work, struct trial *t, unsigned round)
 {
 	struct bench_row *row = work->row;
 	struct bench_trial *kept = &row->trials[row->n_trials++];
@@ -221,7 +221,7 @@ static void run_trial(struct bench *b, struct bench_work *work, unsigned round, 
 	if (bench_wait(b, trial_done, &t)) {
 		b->cpu_sec += cpu_seconds() - cpu;
 		b->trial_sec += (double)(clock_mono_ms() - before_ms) / MS_PER_SEC;
-		keep_trial(b, work, &t, round);
+		keep_trial(work, &t, round);
 	}
 	probe_cancel(&t.probe);
 	error_clear(&t.err);
