@@ -6,7 +6,7 @@
 #include "util/parse.h"
 #include "util/tty.h"
 
-#define ERASE_LINE "\r\033[K" /* ECMA-48: CR, EL */
+#define ERASE_LINE "\r\033[J" /* ECMA-48: CR, ED */
 
 struct bench_display {
 	char *upstream;
