@@ -146,7 +146,7 @@ APT_BUILD := make gcc libc6-dev pkgconf libcurl4-openssl-dev libjansson-dev libs
              libsqlite3-dev libfyaml-dev libpcre2-dev uthash-dev
 APT_DEMO  := $(APT_BUILD) ca-certificates docker-registry openssl python3 skopeo zstd
 APT_TEST  := $(APT_DEMO) apache2-utils libcmocka-dev python3-pytest umoci
-APT_DEV   := $(APT_TEST) clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc pmccabe \
+APT_DEV   := $(APT_TEST) chromium clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc pmccabe \
              shellcheck universal-ctags
 deps:                         ## install what building needs (apt; sudo unless root)
 	@tests/lib/apt.sh $(APT_BUILD)
@@ -154,7 +154,7 @@ deps-demo:
 	@tests/lib/apt.sh $(APT_DEMO)
 deps-test:                    ## install what the tests need
 	@tests/lib/apt.sh $(APT_TEST)
-deps-dev:                     ## install what lint, analyze and fuzz need
+deps-dev:                     ## install what lint, analyze, fuzz and the look at pages need
 	@tests/lib/apt.sh $(APT_DEV)
 demo: deps-demo               ## the main job on this machine, from nothing to a verified mirror
 	@$(MAKE) $(PARALLEL) all
@@ -178,7 +178,7 @@ cli: $(BINS)
 replay: $(REPLAYS)
 	@set -e; for r in $(REPLAYS); do echo "  REPLAY  $$r"; $$r tests/fuzz/corpus/$$(basename $$r)/*; done
 e2e:                          ## whole runs against docker-registry and a scripted faulty server
-	@$(MAKE) $(PARALLEL) $(BINS)
+	@$(MAKE) $(PARALLEL) $(BINS) $(O)/unit/report/test_page
 	@REGMIRROR=$(abspath $(O)/bin/regmirror) $(PYTHON) -B -m pytest -q -p no:cacheprovider tests/e2e $(E2E)
 check-asan:                   ## check under ASan and UBSan, own build folder
 	@$(MAKE) O=$(O)/asan SAN=address,undefined check

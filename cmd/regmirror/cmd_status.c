@@ -33,6 +33,7 @@ static const struct column run_columns[] = {
 	{"bytes", "bytes", CELL_BYTES},
 	{"last error at", "last_error_at", CELL_TIME},
 	{"last error", "last_error", CELL_TEXT},
+	{"note", "note", CELL_TEXT},
 };
 
 /*
@@ -75,7 +76,7 @@ static const struct column source_json_columns[] = {
 	{"last error", "last_error", CELL_TEXT},
 };
 
-#define ERROR_COLUMNS 2 /* the last of the rules' */
+#define ERROR_COLUMNS 3 /* the last of the rules' */
 #define MIB           (1024.0 * 1024)
 
 /*
@@ -126,7 +127,13 @@ static bool add_run(void *ctx, const struct state_run *row)
 	if (args.json) {
 		table_time(s->runs, row->error_at);
 		table_text(s->runs, row->error);
+		table_text(s->runs, row->note);
 	} else {
+		add_line(s,
+			(const char *[]){row->rule, row->target},
+			"last run",
+			row->ended_at,
+			row->note);
 		add_line(s,
 			(const char *[]){row->rule, row->target},
 			"last error",

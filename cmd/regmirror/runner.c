@@ -37,6 +37,7 @@ static void on_image(struct runner *r, const struct sync_image *image)
 		{"digest", digest, 0},
 		{"state", outcome(image), 0},
 		{"bytes", NULL, image->bytes},
+		{image->resolved_by ? "resolved_by" : NULL, image->resolved_by, 0},
 		{NULL, NULL, 0},
 	};
 
@@ -87,7 +88,10 @@ static void on_transfer(void *ctx, const struct transfer_event *event)
 	(void)ctx;
 	if (!fields[1].text)
 		fields[1].key = NULL;
-	log_event(LOG_WARN_, fields, "%s; %s", error_text(event->err), event->next);
+	if (event->err)
+		log_event(LOG_WARN_, fields, "%s; %s", error_text(event->err), event->next);
+	else
+		log_event(LOG_DEBUG_, fields, "%s", event->next);
 }
 
 /* ---- result ---- */
@@ -111,10 +115,21 @@ static bool has_plan_columns(const struct runner_options *options)
 	return options->plan_only || options->json;
 }
 
+/* Why it is so, in the last column; the caller frees. */
+static char *reason(const struct sync_image *image)
+{
+	if (image->err)
+		return xstrdup(error_text(image->err));
+	if (image->state == SYNC_EXCLUDED)
+		return xstrdup(select_reason_text(image->reason));
+	return image->resolved_by ? xasprintf("tag by %s", image->resolved_by) : NULL;
+}
+
 static void add_row(void *ctx, const struct sync_image *image)
 {
 	struct runner *r = ctx;
 	AUTO_FREE char *name = NULL;
+	AUTO_FREE char *why = NULL;
 
 	if (!r->options->all_rows && !image->published && !image->err)
 		return;
@@ -131,10 +146,8 @@ static void add_row(void *ctx, const struct sync_image *image)
 	if (!has_plan_columns(r->options))
 		return;
 	table_number(r->table, image->requests);
-	table_text(r->table,
-		image->err                      ? error_text(image->err)
-		: image->state == SYNC_EXCLUDED ? select_reason_text(image->reason)
-						: NULL);
+	why = reason(image);
+	table_text(r->table, why);
 }
 
 #define TABLE_JSON_MAX \

@@ -78,6 +78,7 @@ static void put_image(void *ctx, const struct sync_image *image)
 	jx_put_bool(w, "published", image->published);
 	put_digest(w, "digest", image->has_digest, &image->digest);
 	put_digest(w, "old_digest", image->has_old, &image->old_digest);
+	jx_put_text(w, "resolved_by", image->resolved_by); /* null: the authority */
 	jx_put_u64(w, "bytes", image->bytes);
 	jx_put_u64(w, "blobs", image->blobs);
 	put_error(w, "error", image->err);
@@ -370,6 +371,8 @@ struct row {
 	uint64_t bytes;
 	char *error; /* owned; or NULL */
 	bool error_is_of_stop;
+	uint32_t resolved;       /* images whose tag somebody else than the authority resolved */
+	const char *resolved_by; /* the first of them; or NULL */
 };
 
 struct rows {
@@ -422,6 +425,8 @@ static void count_image(void *ctx, const struct sync_image *image)
 		return;
 	row->images++;
 	row->bytes += image->published ? image->bytes : 0;
+	if (image->resolved_by && row->resolved++ == 0)
+		row->resolved_by = image->resolved_by;
 	if (!image->err)
 		return;
 	row->failed++;
@@ -450,11 +455,24 @@ static struct rows rows_of(const struct sync_rule *rules, size_t n_rules)
 	return rows;
 }
 
+/* NULL: the authority answered for all tags.  Caller frees. */
+static char *note_of(const struct row *row)
+{
+	if (row->resolved == 0)
+		return NULL;
+	return xasprintf("the authority was not reached; %u of %u tags were resolved by others "
+			 "(%s)",
+		row->resolved,
+		row->images,
+		row->resolved_by);
+}
+
 static int remember_row(struct state *state, const struct row *row,
 	const struct run_outcome *outcome, struct error *err)
 {
 	bool good = row->failed == 0 && !outcome->failure && !outcome->result->canceled;
 	const char *why = row->error;
+	AUTO_FREE char *note = note_of(row);
 
 	if (!why && outcome->failure)
 		why = error_text(outcome->failure);
@@ -472,6 +490,7 @@ static int remember_row(struct state *state, const struct row *row,
 			.bytes = row->bytes,
 			.error = why,
 			.error_at = why ? outcome->ended_at : 0,
+			.note = note,
 		},
 		err);
 }

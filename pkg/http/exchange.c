@@ -79,9 +79,8 @@ void exchange_stop(struct http_call *call)
 		TAILQ_REMOVE(&loop->throttled, call, throttle_link);
 	call->resuming = call->throttled = false;
 	timer_unset(&call->timer);
-	timing_round_trip(call);
+	call->response.total_us = call->response.front_us + timing_ended(call);
 	(void)curl_multi_remove_handle(loop->multi, call->handle->easy);
-	call->response.total_us = call->response.front_us + timing_now_us() - call->hop_us;
 	host_leave(call->host);
 }
 

@@ -243,6 +243,8 @@ uint64_t timing_now_us(void); /* monotonic */
 void timing_connected(struct http_call *call, const char *peer);
 /* The header is there. */
 void timing_answered(struct http_call *call);
+/* The hop is over, its socket is still open; what it took, in microseconds. */
+uint64_t timing_ended(struct http_call *call);
 /* Asks the kernel once more: the more it has seen, the better it knows. */
 void timing_round_trip(struct http_call *call);
 

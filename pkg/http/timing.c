@@ -10,6 +10,8 @@
 
 /* The kernel's least round trip before it has seen any. */
 #define NO_ROUND_TRIP UINT32_MAX
+/* microseconds behind the header; what ended sooner has not taught the kernel anything more */
+#define ROUND_TRIP_AGE_US 1000
 
 uint64_t timing_now_us(void)
 {
@@ -40,7 +42,8 @@ void timing_connected(struct http_call *call, const char *peer)
 	long opened = 0;
 
 	*t = (struct http_timing){.proxied = call->handle->proxied};
-	(void)snprintf(t->address, sizeof(t->address), "%s", peer ? peer : "");
+	if (peer)
+		memcpy(t->address, peer, strnlen(peer, sizeof(t->address) - 1));
 	t->fresh =
 		curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &opened) == CURLE_OK && opened > 0;
 	if (t->fresh) {
@@ -65,6 +68,15 @@ void timing_answered(struct http_call *call)
 	t->ttfb_us = t->name_us + t->tcp_us + t->tls_us + t->wait_us;
 	call->response.ttfb_us = t->ttfb_us;
 	timing_round_trip(call);
+}
+
+uint64_t timing_ended(struct http_call *call)
+{
+	uint64_t now_us = timing_now_us();
+
+	if (since_us(call->first_us, now_us) >= ROUND_TRIP_AGE_US)
+		timing_round_trip(call);
+	return since_us(call->hop_us, now_us);
 }
 
 void timing_round_trip(struct http_call *call)

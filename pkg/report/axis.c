@@ -18,7 +18,7 @@
 #define TINY         1e-290 /* width below which a step could not be counted in doubles */
 #define NEAR         1e-9   /* share of a step that is rounding */
 #define PLAIN_MOST   6      /* powers of ten that are written out; beyond, as 1e7 */
-#define PLAIN_LEAST  -4
+#define PLAIN_LEAST  (-4)
 #define LABEL_DIGITS 7 /* significant digits at most: neighbours must not look equal (SAME) */
 
 /* digit * 10^power, or 2^power for bytes */

@@ -46,6 +46,7 @@ struct drawing {
 	const struct chart *chart;
 	const struct layout *layout;
 	struct axis x, y;
+	bool named; /* series are named at their ends, where the layout has room */
 	double left, right, top, bottom; /* of the plot */
 	struct tick x_ticks[TICKS_MAX], y_ticks[TICKS_MAX];
 	size_t n_x, n_y;
@@ -142,14 +143,18 @@ static bool find_range(const struct drawing *d, bool of_x, double *lo, double *h
 }
 
 /* Names beside the lines are read at once, if there is room for all of them in full. */
-static bool names_at_ends(const struct chart *c)
+static bool names_at_ends(const struct drawing *d)
 {
+	const struct chart *c = d->chart;
+
 	if (c->kind != CHART_LINES || c->n_series > LABELS_MAX)
 		return false;
 	for (size_t i = 0; i < c->n_series; i++) {
 		const char *name = c->series[i].name;
 
 		if (!name || !text_is_clean(name, strlen(name)) || text_columns(name) > NAME_MAX)
+			return false;
+		if (count_points(d, &c->series[i]) == 0)
 			return false;
 	}
 	return true;
@@ -159,7 +164,7 @@ static double names_width(const struct drawing *d)
 {
 	double widest = 0;
 
-	if (!d->layout->names_ends || !names_at_ends(d->chart))
+	if (!d->layout->names_ends || !d->named)
 		return 0;
 	for (size_t i = 0; i < d->chart->n_series; i++)
 		widest = fmax(widest, text_width(d, d->chart->series[i].name));
@@ -188,8 +193,6 @@ static bool lay_out(struct drawing *d)
 	const struct layout *l = d->layout;
 	double lo = 0, hi = 0, widest = 0;
 
-	d->x = (struct axis){.log = d->chart->log_x, .bytes = d->chart->bytes_x};
-	d->y = (struct axis){.log = d->chart->log_y};
 	if (!find_range(d, true, &lo, &hi))
 		return false;
 	axis_fit(&d->x, lo, hi);
@@ -432,22 +435,28 @@ static void put_drawing(struct drawing *d, unsigned number)
 	put_x_axis(d);
 	for (size_t i = 0; i < d->chart->n_series; i++)
 		put_series(d, i);
-	if (l->names_ends && names_at_ends(d->chart))
+	if (l->names_ends && d->named)
 		put_names(d);
 	markup_raw(d->m, "</svg>\n");
 }
 
-static void put_legend(struct markup *m, const struct chart *c)
+static void put_legend(const struct drawing *d)
 {
-	markup_raw(m, "<ul class=\"legend\">\n");
+	const struct chart *c = d->chart;
+
+	markup_raw(d->m, "<ul class=\"legend\">\n");
 	for (size_t i = 0; i < c->n_series; i++) {
-		markup_raw(m, "<li>");
-		mark_sample(m, i, c->kind != CHART_DOTS);
-		markup_raw(m, "<span>");
-		markup_text(m, c->series[i].name);
-		markup_raw(m, "</span></li>\n");
+		const char *name = c->series[i].name;
+
+		markup_raw(d->m, "<li>");
+		mark_sample(d->m, i, c->kind != CHART_DOTS);
+		markup_raw(d->m, "<span>");
+		markup_text(d->m, name && *name ? name : "-");
+		if (count_points(d, &c->series[i]) == 0)
+			markup_raw(d->m, " (no values)");
+		markup_raw(d->m, "</span></li>\n");
 	}
-	markup_raw(m, "</ul>\n");
+	markup_raw(d->m, "</ul>\n");
 }
 
 void draw_figure(struct markup *m, const struct chart *chart, unsigned number)
@@ -456,15 +465,17 @@ void draw_figure(struct markup *m, const struct chart *chart, unsigned number)
 	bool drawn = true;
 
 	assert(chart->n_series <= CHART_SERIES_MAX);
-	markup_format(
-		m, "<figure%s>\n<figcaption>", names_at_ends(chart) ? " class=\"named\"" : "");
+	d.x = (struct axis){.log = chart->log_x, .bytes = chart->bytes_x};
+	d.y = (struct axis){.log = chart->log_y};
+	d.named = names_at_ends(&d);
+	markup_format(m, "<figure%s>\n<figcaption>", d.named ? " class=\"named\"" : "");
 	markup_text(m, chart->title);
 	markup_raw(m, "</figcaption>\n");
 	for (size_t i = 0; i < ARRAY_SIZE(layouts) && drawn; i++) {
 		d.layout = &layouts[i];
 		drawn = lay_out(&d);
 		if (drawn && i == 0)
-			put_legend(m, chart);
+			put_legend(&d);
 		if (drawn)
 			put_drawing(&d, number);
 	}

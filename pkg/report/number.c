@@ -6,9 +6,9 @@
 
 #include "util/compiler.h"
 
-#define DECIMALS_MAX   340 /* of any text here; NUMBER_TEXT_MAX holds them */
-#define SHORT_DECIMALS 2   /* behind the first digit: three significant digits */
-#define SHORT_LEAST    -9  /* powers of ten outside of which zeros would hide the digits */
+#define DECIMALS_MAX   340  /* of any text here; NUMBER_TEXT_MAX holds them */
+#define SHORT_DECIMALS 2    /* behind the first digit: three significant digits */
+#define SHORT_LEAST    (-9) /* powers of ten outside of which zeros would hide the digits */
 #define SHORT_MOST     14
 #define EXACT_DECIMALS 8 /* nine significant digits: a nanosecond in a second */
 

@@ -55,7 +55,7 @@ static const char style[] =
 	"font-variant-numeric:tabular-nums}\n"
 	"th,td{padding:.45rem .8rem;text-align:left;vertical-align:baseline;"
 	"overflow-wrap:break-word;max-width:min(24rem,70vw);border-bottom:1px solid var(--rule)}\n"
-	"th,.n{white-space:nowrap}\n"
+	"td.n{white-space:nowrap}\n"
 	"th{background:var(--box);font-weight:600}\n"
 	"tbody tr:last-child td{border-bottom:0}\n"
 	".n{text-align:right}\n"

@@ -129,7 +129,7 @@ void table_decimal(struct table *t, double v)
 	assert(next_kind(t) == CELL_DECIMAL);
 	c = next_cell(t);
 	c->given = isfinite(v);
-	c->decimal = c->given ? v : 0;
+	c->decimal = c->given && v != 0 ? v : 0; /* and no -0 */
 }
 
 void table_digest(struct table *t, const struct digest *d)
@@ -165,7 +165,7 @@ static char *cell_show(const struct cell *c, enum cell_kind kind)
 	case CELL_DECIMAL:
 		return xstrdup(number_short(c->decimal, decimal));
 	case CELL_DIGEST:
-		return xstrndup(strchr(c->text, ':') + 1, DIGEST_SHOWN);
+		return xasprintf("%.*s", DIGEST_SHOWN, strchr(c->text, ':') + 1);
 	case CELL_TEXT:
 		break;
 	}

@@ -1,51 +1,72 @@
-/* choose.c - the configured order, with failures remembered. */
-#include "source/source.h"
+/* choose.c - the configured order or the chain's, with failures remembered. */
+#include "source/learnt.h"
 
-#include "util/clock.h"
-#include "util/mem.h"
-
-/* The authority never is: what it corrupts nobody can give, but its other images are wanted. */
-static bool is_struck_out(const struct source *s)
+/* Whether the next entry's turn has come: this one failed so, or cannot be asked. */
+static bool chain_passes(const struct source_set *set, const struct source_trials *t,
+	const struct chain_entry *e, uint64_t now_ms)
 {
-	return s->strikes >= SOURCE_STRIKES && !s->authority;
+	enum errc failure = t->each[e->source].failure;
+
+	if (failure == ERR_CORRUPT || source_is_struck_out(&set->items[e->source]))
+		return true;
+	if (failure != ERR_NONE)
+		return chain_goes_on(e, failure);
+	return e->any_error && set->items[e->source].parked_until_ms > now_ms;
 }
 
-/* The limit for all together stops repetitions: whoever was not asked yet is asked once. */
-static bool eligible(const struct source_set *set, const struct source_trials *t, size_t i)
+/* The sources that the chain has come to, in its order. */
+static size_t chain_reached(const struct source_set *set, const struct source_trials *t,
+	uint64_t now_ms, size_t ret[static CHAIN_MAX])
 {
-	const struct source *s = &set->items[i];
+	size_t n = 0;
 
-	if (t->attempts >= SOURCE_ATTEMPTS_BLOB && t->each[i].attempts > 0)
-		return false;
-	if (t->authority_only && !s->authority)
-		return false;
-	return !t->each[i].excluded && t->each[i].attempts < SOURCE_ATTEMPTS_EACH &&
-	       !is_struck_out(s);
+	for (size_t i = 0; i < set->chain.n; i++) {
+		const struct chain_entry *e = &set->chain.entries[i];
+
+		if (e->kind == CHAIN_OFF)
+			break;
+		ret[n++] = e->source;
+		if (e->kind == CHAIN_DIRECT || !chain_passes(set, t, e, now_ms))
+			break;
+	}
+	return n;
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
+static bool by_chain(const struct source_set *set, const struct source_trials *t)
 {
-	return a > b ? a : b;
+	return set->mode == SOURCE_ORDERED && set->has_chain && !t->authority_only;
 }
 
-enum source_verdict source_choose(const struct source_set *set, const struct source_trials *trials,
-	uint64_t now_ms, size_t *ret_index, uint64_t *ret_wait_ms)
+/* Who may be asked, in order.  Returns how many. */
+static size_t in_order(const struct source_set *set, const struct source_trials *t, uint64_t now_ms,
+	size_t ret[static CHAIN_MAX])
 {
+	if (by_chain(set, t))
+		return chain_reached(set, t, now_ms, ret);
+	for (size_t i = 0; i < set->n; i++)
+		ret[i] = i;
+	return set->n;
+}
+
+static enum source_verdict ordered_choose(const struct source_set *set,
+	const struct source_trials *trials, uint64_t now_ms, size_t *ret_index,
+	uint64_t *ret_wait_ms)
+{
+	size_t order[CHAIN_MAX];
+	size_t n = in_order(set, trials, now_ms, order);
 	size_t best = SIZE_MAX;
 	uint64_t best_at = UINT64_MAX;
 	bool best_fresh = false;
 
-	for (size_t i = 0; i < set->n; i++) {
-		const struct source_trial *t = &trials->each[i];
-		bool fresh = t->attempts == 0;
+	for (size_t k = 0; k < n; k++) {
+		size_t i = order[k];
+		bool fresh = trials->each[i].attempts == 0;
 		uint64_t at;
 
-		if (!eligible(set, trials, i))
+		if (!source_is_eligible(set, trials, i))
 			continue;
-		at = later(later(t->not_before_ms, set->items[i].parked_until_ms), now_ms);
-		if (at - now_ms > SOURCE_PARK_MAX_SEC * (uint64_t)1000)
-			continue; /* not in this run */
-		if (at < best_at || (at == best_at && fresh && !best_fresh)) {
+		at = source_free_at(set, trials, i, now_ms);
+		if (at < best_at || (at == best_at && at != UINT64_MAX && fresh && !best_fresh)) {
 			best = i;
 			best_at = at;
 			best_fresh = fresh;
@@ -61,105 +82,39 @@ enum source_verdict source_choose(const struct source_set *set, const struct sou
 	return SOURCE_ASK;
 }
 
-static void remember_error(struct source *s, const struct error *err)
+enum source_verdict source_choose(const struct source_set *set, const struct source_trials *trials,
+	const struct source_want *want, uint64_t now_ms, size_t *ret_index, uint64_t *ret_wait_ms)
 {
-	s->failures++;
-	str_replace(&s->last_error, error_text(err));
-	s->last_error_sec = clock_wall_sec();
+	if (source_set_measured(set) && !trials->authority_only)
+		return measured_choose(set, trials, want, now_ms, ret_index, ret_wait_ms);
+	return ordered_choose(set, trials, now_ms, ret_index, ret_wait_ms);
 }
 
-/* Whether any other source of the set could be asked at all. */
-static bool has_other(const struct source_set *set, const struct source *s, uint64_t now_ms)
+bool source_usable(const struct source_set *set, const struct source_trials *trials, size_t index,
+	uint64_t now_ms)
 {
-	for (size_t i = 0; i < set->n; i++)
-		if (&set->items[i] != s && !is_struck_out(&set->items[i]) &&
-			set->items[i].parked_until_ms <= now_ms)
+	return source_is_eligible(set, trials, index) &&
+	       source_free_at(set, trials, index, now_ms) == now_ms &&
+	       !source_refused(set, trials, index, now_ms);
+}
+
+static bool is_reached(
+	const struct source_set *set, const struct source_trials *trials, size_t index)
+{
+	size_t order[CHAIN_MAX];
+	size_t n = in_order(set, trials, set->book->now_ms, order);
+
+	for (size_t i = 0; i < n; i++)
+		if (order[i] == index)
 			return true;
 	return false;
 }
 
-/* Failures that tell something of the source, not of this digest. */
-static void learn_health(const struct source_set *set, struct source *s, const struct error *err,
-	bool authority_only, uint64_t now_ms)
+bool source_counts(const struct source_set *set, const struct source_trials *trials, size_t index)
 {
-	s->failures_in_row++;
-	if (err->retry_sec > 0) {
-		uint64_t until = now_ms + 1000 * (uint64_t)err->retry_sec;
+	const struct source *s = &set->items[index];
 
-		s->parked_until_ms = later(s->parked_until_ms, until);
-	} else if (s->failures_in_row >= SOURCE_BREAKER && !authority_only &&
-		   has_other(set, s, now_ms)) {
-		s->parked_until_ms =
-			now_ms + SOURCE_PARK_MS * 4 / 5 + random_below(SOURCE_PARK_MS * 2 / 5);
-		s->failures_in_row = 0;
-	}
-}
-
-static void learn_failure(struct source_set *set, struct source_trials *trials, size_t index,
-	const struct error *err, uint64_t now_ms)
-{
-	struct source *s = &set->items[index];
-	struct source_trial *t = &trials->each[index];
-
-	remember_error(s, err);
-	switch (err->code) {
-	case ERR_TEMP:
-		learn_health(set, s, err, trials->authority_only, now_ms);
-		t->not_before_ms =
-			now_ms + backoff_ms(SOURCE_BACKOFF_MS, SOURCE_BACKOFF_CAP_MS, t->attempts);
-		if (err->retry_sec > SOURCE_PARK_MAX_SEC)
-			t->excluded = true;
-		break;
-	case ERR_CORRUPT:
-		s->strikes++;
-		t->excluded = true;
-		break;
-	case ERR_NOTFOUND:
-		/* An answer like any other: the source is well, the digest is not there. */
-		s->failures--;
-		s->failures_in_row = 0;
-		t->excluded = true;
-		break;
-	case ERR_NONE:
-	case ERR_USAGE:
-	case ERR_AUTH:
-	case ERR_REMOTE:
-	case ERR_TRUST:
-	case ERR_IO:
-	case ERR_NOMEM:
-	case ERR_CANCELED:
-	case ERR_BUSY:
-	case ERR_MAX_:
-		t->excluded = true;
-		break;
-	}
-}
-
-void source_learn(struct source_set *set, struct source_trials *trials, size_t index,
-	uint64_t bytes, const struct error *err, uint64_t now_ms)
-{
-	struct source *s = &set->items[index];
-	struct source_trial *t = &trials->each[index];
-
-	s->requests++;
-	s->bytes += bytes;
-	t->attempts++;
-	trials->attempts++;
-	if (err) {
-		learn_failure(set, trials, index, err, now_ms);
-		return;
-	}
-	/* A park stays: this answer may be to a question from before. */
-	s->failures_in_row = 0;
-	s->last_contact_sec = clock_wall_sec();
-}
-
-void source_note(struct source *s, const struct error *err)
-{
-	s->requests++;
-	if (err && err->code != ERR_NOTFOUND) {
-		remember_error(s, err);
-		return;
-	}
-	s->last_contact_sec = clock_wall_sec();
+	if (trials->authority_only)
+		return s->authority;
+	return is_reached(set, trials, index) && !source_is_struck_out(s);
 }

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "util/compiler.h"
@@ -23,7 +24,10 @@
 #define ESTIMATE_FORGET_SEC 604800 /* seconds: an older estimate counts as none (2.7) */
 #define LATENCY_BUCKETS     64     /* 1 ms * 1.2^i each (2.7) */
 #define LATENCY_HALF_SEC    3600   /* half-life of a count (2.7) */
-#define RTT_WINDOW_SEC      600    /* window of the minimum round trip (2.7) */
+#define LATENCY_FIRST_US    1000 /* lower bound of bucket 0, which takes shorter times too (2.7) */
+#define LATENCY_STEP        1.2  /* upper bound of a bucket by its lower one (2.7) */
+#define LATENCY_COUNT_MAX   16777216 /* of one bucket: a float counts no further in ones */
+#define RTT_WINDOW_SEC      600      /* window of the minimum round trip (2.7) */
 
 /* Bytes a second, as an average weighted by bytes.  All zero: not known. */
 struct rate_estimate {
@@ -33,8 +37,9 @@ struct rate_estimate {
 };
 /*
  * Takes in that `bytes` arrived in `window_us`, after slow start; a window shorter than
- * ESTIMATE_WINDOW_US is ignored.  The first sample is taken whole.  After long silence the old mean
- * counts less, as its variance has grown.
+ * ESTIMATE_WINDOW_US is ignored, and one without bytes.  The first sample is taken whole, also
+ * after an estimate that is too old; its deviation counts as a fifth of it.  After long silence the
+ * old mean counts less, as its variance has grown.
  */
 void rate_add(struct rate_estimate *e, uint64_t bytes, uint64_t window_us, int64_t now_sec);
 /* Whether there is one that is not too old. */
@@ -50,8 +55,21 @@ struct latency_estimate {
 void latency_add(struct latency_estimate *e, uint64_t us, int64_t now_sec);
 /* Decayed number of samples. */
 double latency_count(const struct latency_estimate *e, int64_t now_sec);
-/* Microseconds below which the share q (0..1) of the samples is, within 10 %; 0: not known. */
+/*
+ * Microseconds below which the share q (0..1) of the samples is, within 10 %; 0: not known.  Times
+ * below LATENCY_FIRST_US read as 1.1 ms, those beyond the last bucket as 107 s.
+ */
 uint64_t latency_quantile(const struct latency_estimate *e, double q);
+
+#define LATENCY_ENCODED_MAX 512 /* bytes */
+/* For the state: the same bytes on every machine.  Returns how many were written. */
+size_t latency_encode(
+	const struct latency_estimate *e, unsigned char buf[static LATENCY_ENCODED_MAX]);
+/*
+ * False for another length or version, counts that are no numbers, negative or above
+ * LATENCY_COUNT_MAX, and a time before 1970; *ret is untouched then.
+ */
+bool latency_decode(const unsigned char *bytes, size_t len, struct latency_estimate *ret);
 
 /* Least round trip of the last RTT_WINDOW_SEC to twice that: this window's, and the one before. */
 struct rtt_estimate {

@@ -1,7 +1,11 @@
 /* set.c - an upstream's sources, and their names for its repositories. */
-#include "source/source.h"
-
+#include "source/learnt.h"
+#include "source/load.h"
+#include "util/clock.h"
 #include "util/mem.h"
+
+#define FIRST_PLACES 2   /* transfers of one source while nothing is known of it (sources.md 3.4) */
+#define FIRST_HEDGES 1.0 /* extra requests before the first one earned its share */
 
 struct source_set *source_set_new(const char *name)
 {
@@ -10,7 +14,24 @@ struct source_set *source_set_new(const char *name)
 	set->name = xstrdup(name);
 	set->items = xcalloc(SOURCES_MAX, sizeof(*set->items));
 	set->authority = SOURCES_MAX;
+	set->stripe_from = SOURCE_STRIPE_FROM;
+	set->book = xkeep(1, sizeof(*set->book));
+	*set->book = (struct source_book){
+		.refusals = map_new(free),
+		.hedge = FIRST_HEDGES,
+		.seed = random_below(UINT64_MAX),
+	};
 	return set;
+}
+
+void source_set_seed(struct source_set *set, uint64_t seed)
+{
+	set->book->seed = seed;
+}
+
+bool source_set_measured(const struct source_set *set)
+{
+	return set->mode == SOURCE_MEASURED && set->n > 1;
 }
 
 int source_set_add(struct source_set *set, const struct source *source, struct error *err)
@@ -32,7 +53,9 @@ int source_set_add(struct source_set *set, const struct source *source, struct e
 		.flat = source->flat,
 		.authority = source->authority,
 		.resolve = source->resolve,
+		.learnt = xkeep(1, sizeof(*s->learnt)),
 	};
+	*s->learnt = (struct source_learnt){.limit = FIRST_PLACES, .tokens = SOURCE_TOKENS};
 	if (s->authority)
 		set->authority = set->n;
 	set->n++;
@@ -47,7 +70,9 @@ void source_set_free(struct source_set *set)
 		free(set->items[i].name);
 		free(set->items[i].prefix);
 		free(set->items[i].last_error);
+		learnt_free(set->items[i].learnt);
 	}
+	book_free(set->book);
 	free(set->items);
 	free(set->name);
 	free(set);

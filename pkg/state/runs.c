@@ -21,6 +21,7 @@ int state_run_put(struct state *s, const struct state_run *row, struct error *er
 	db_bind_i64(&put, 8, (int64_t)row->bytes);
 	db_bind_text(&put, 9, row->error);
 	db_bind_i64(&put, 10, row->error_at);
+	db_bind_text(&put, 11, row->note);
 	return db_run(&put, err);
 }
 
@@ -41,6 +42,7 @@ int state_runs(struct state *s, state_run_fn *fn, void *ctx, struct error *err)
 			.bytes = (uint64_t)db_i64(&runs, 7),
 			.error = db_text(&runs, 8),
 			.error_at = db_i64(&runs, 9),
+			.note = db_text(&runs, 10),
 		};
 
 		if (!fn(ctx, &row))

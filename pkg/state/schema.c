@@ -82,6 +82,7 @@ const char *const state_migrations[] = {
 	") STRICT, WITHOUT ROWID;",
 
 	"ALTER TABLE source ADD COLUMN role TEXT;"
+	"ALTER TABLE run ADD COLUMN note TEXT;"
 	/* What was measured of sources: a row for each host that gave bytes. */
 	"CREATE TABLE estimate ("
 	" upstream TEXT NOT NULL,"
@@ -187,15 +188,16 @@ const char *const state_statements[] = {
 	/* A run without a success or an error keeps what is remembered of earlier ones. */
 	[STMT_RUN_PUT] =
 		"INSERT INTO run (rule, target, started_at, ended_at, last_success, images, failed,"
-		" bytes, error, error_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+		" bytes, error, error_at, note)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
 		" ON CONFLICT DO UPDATE SET started_at = excluded.started_at,"
 		" ended_at = excluded.ended_at,"
 		" last_success = max(last_success, excluded.last_success),"
 		" images = excluded.images, failed = excluded.failed, bytes = excluded.bytes,"
 		" error_at = iif(excluded.error IS NULL, error_at, excluded.error_at),"
-		" error = coalesce(excluded.error, error)",
+		" error = coalesce(excluded.error, error), note = excluded.note",
 	[STMT_RUNS] = "SELECT rule, target, started_at, ended_at, last_success, images, failed,"
-		      " bytes, error, error_at FROM run ORDER BY rule, target",
+		      " bytes, error, error_at, note FROM run ORDER BY rule, target",
 	[STMT_SOURCE_PUT] =
 		"INSERT INTO source (upstream, source, last_contact, requests, bytes, failures,"
 		" error, error_at, role) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"

@@ -135,6 +135,8 @@ struct state_run {
 	uint64_t bytes;
 	const char *error; /* last error's text, or NULL */
 	int64_t error_at;
+	const char
+		*note; /* what else is worth knowing of this run: who answered for tags; or NULL */
 };
 
 /* last_success 0 and error NULL leave what earlier runs put there; error_at tells which is newer.

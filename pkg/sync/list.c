@@ -6,7 +6,7 @@
 
 /* ---- at the authority ---- */
 
-static void keep_tag(struct repo *repo, const char *tag)
+void repo_keep_tag(struct repo *repo, const char *tag)
 {
 	repo->tags = array_grow(repo->tags, repo->n_tags, &repo->cap_tags, sizeof(*repo->tags));
 	repo->tags[repo->n_tags++] = xstrdup(tag);
@@ -15,7 +15,7 @@ static void keep_tag(struct repo *repo, const char *tag)
 static bool source_item(void *ctx, const char *tag, const struct descriptor *descriptor)
 {
 	(void)descriptor;
-	keep_tag(ctx, tag);
+	repo_keep_tag(ctx, tag);
 	return true;
 }
 
@@ -27,6 +27,14 @@ static void source_done(void *ctx, struct registry_reply *reply, struct error *e
 	(void)reply;
 	repo->call = NULL;
 	source_note(&set->items[set->authority], err);
+	ask_authority_failed(repo->run, set, err);
+	if (err && err->code == ERR_TEMP && ask_has_resolvers(set, repo->rule->authority_only)) {
+		for (size_t i = 0; i < repo->n_tags; i++) /* of pages before the one that failed */
+			free(repo->tags[i]);
+		repo->n_tags = 0;
+		list_others(repo, err);
+		return;
+	}
 	if (err) {
 		error_move(&repo->err, err);
 		(void)error_wrap(&repo->err, -1, "list the tags of %s", repo->name);
@@ -37,7 +45,29 @@ static void source_done(void *ctx, struct registry_reply *reply, struct error *e
 static bool store_item(void *ctx, const char *tag, const struct digest *digest)
 {
 	(void)digest;
-	keep_tag(ctx, tag);
+	repo_keep_tag(ctx, tag);
+	return true;
+}
+
+/* What needs no listing: literal tags, a digest, the store.  False: a registry must be asked. */
+static bool list_without_asking(struct repo *repo)
+{
+	const struct sync_rule *rule = repo->rule;
+
+	if (rule->tags || rule->digest) {
+		for (size_t i = 0; rule->tags && i < rule->n_tags; i++)
+			repo_keep_tag(repo, rule->tags[i]);
+		return true;
+	}
+	if (!rule->from_store)
+		return false;
+	if (store_tags(rule->from_store, repo->name, store_item, repo, &repo->err) < 0)
+		repo->n_tags = 0;
+	else if (repo->n_tags == 0)
+		(void)error_set(&repo->err,
+			ERR_NOTFOUND,
+			"the store has no repository '%s' with a tag",
+			repo->name);
 	return true;
 }
 
@@ -48,23 +78,18 @@ static void list_source(struct sync_run *run, uint32_t index)
 	const struct source *authority;
 	AUTO_FREE char *name = NULL;
 	struct registry_list list = {.attempts = REGISTRY_ATTEMPTS};
+	AUTO(error_clear) struct error err = ERROR_INIT;
 
-	if (rule->tags || rule->digest) {
-		for (size_t i = 0; rule->tags && i < rule->n_tags; i++)
-			keep_tag(repo, rule->tags[i]);
+	if (list_without_asking(repo)) {
 		window_done(run);
 		return;
 	}
-	if (rule->from_store) {
-		if (store_tags(rule->from_store, repo->name, store_item, repo, &repo->err) < 0)
-			repo->n_tags = 0;
-		else if (repo->n_tags == 0)
-			(void)error_set(&repo->err,
-				ERR_NOTFOUND,
-				"the store has no repository '%s' with a tag",
-				repo->name);
-		window_done(run);
-		return;
+	if (ask_has_resolvers(rule->sources, rule->authority_only)) {
+		list.attempts = AUTHORITY_ATTEMPTS;
+		if (ask_authority_is_down(run, rule->sources, &err)) {
+			list_others(repo, &err);
+			return;
+		}
 	}
 	authority = &rule->sources->items[rule->sources->authority];
 	name = source_repository(authority, repo->name);

@@ -1,5 +1,6 @@
 /* resolve.c - phase 2: what each tag is, and whether anything must be done for it. */
 #include "select/semver.h"
+#include "source/freshness.h"
 #include "sync/run.h"
 #include "util/mem.h"
 
@@ -191,57 +192,67 @@ static bool unchanged(struct sync_run *run, struct image *image, const struct di
 	return true;
 }
 
-static struct source *authority_of(const struct sync_run *run, const struct image *image)
+static void take_answer(struct sync_run *run, struct image *image, const struct ask_answer *answer)
 {
-	const struct source_set *set = image_rule(run, image)->sources;
-
-	return &set->items[set->authority];
-}
-
-static void head_done(void *ctx, struct registry_reply *reply, struct error *err)
-{
-	struct image *image = ctx;
-	struct sync_run *run = image->run;
-
-	image->call = NULL;
-	source_note(authority_of(run, image), err);
-	if (err)
-		fail(run, image, err);
-	else if (unchanged(run, image, &reply->digest))
+	if (answer->by)
+		image->resolved_by = xstrdup(answer->by);
+	if (answer->body)
+		tree_take(run, image, answer->body, answer->media_type, &answer->digest);
+	else if (unchanged(run, image, &answer->digest))
 		settle_complete(run, image);
 	else
-		tree_walk(run, image, &reply->digest);
+		tree_walk(run, image, &answer->digest);
 }
 
-static void get_done(void *ctx, struct registry_reply *reply, struct error *err)
+static void asked(void *ctx, const struct ask_answer *answer, struct error *err)
 {
 	struct image *image = ctx;
 	struct sync_run *run = image->run;
 
-	image->call = NULL;
-	source_note(authority_of(run, image), err);
+	image->ask = NULL;
 	if (err)
 		fail(run, image, err);
 	else
-		tree_take(run, image, reply->body, reply->media_type, &reply->digest);
+		take_answer(run, image, answer);
 }
 
-static void ask_authority(struct sync_run *run, struct image *image, bool head)
+static void ask(struct sync_run *run, struct image *image, bool body)
 {
 	const struct repo *repo = &run->repos[image->repo];
-	const struct source *authority = authority_of(run, image);
-	AUTO_FREE char *name = source_repository(authority, repo->name);
-	struct registry_get get = {
-		.repository = name,
-		.reference = image->tag,
-		.attempts = REGISTRY_ATTEMPTS,
-		.lane = transfer_lane(run->options.engine),
-		.done = head ? head_done : get_done,
+	struct ask_request request = {
+		.sources = repo->rule->sources,
+		.repository = repo->name,
+		.tag = image->tag,
+		.authority_only = repo->rule->authority_only,
+		.body = body,
+		.done = asked,
 		.ctx = image,
 	};
 
-	image->call = head ? registry_manifest_head(authority->registry, &get)
-			   : registry_manifest_get(authority->registry, &get);
+	image->ask = ask_tag(run, &request);
+}
+
+/* With `tag-cache: on`: an answer that still holds. */
+static bool use_remembered(struct sync_run *run, struct image *image)
+{
+	const struct repo *repo = &run->repos[image->repo];
+	AUTO(error_clear) struct error err = ERROR_INIT;
+	struct ask_answer answer = {.body = NULL};
+	bool absent;
+
+	if (!ask_remembered(
+		    run, repo->rule->sources, repo->name, image->tag, &answer.digest, &absent))
+		return false;
+	if (!absent) {
+		take_answer(run, image, &answer);
+		return true;
+	}
+	(void)error_set(&err,
+		ERR_NOTFOUND,
+		"the authority said less than %d seconds ago that it is not there; --refresh asks again",
+		TAG_NEGATIVE_SEC);
+	fail(run, image, &err);
+	return true;
 }
 
 static void resolve_in_store(struct sync_run *run, struct image *image)
@@ -321,10 +332,12 @@ static void resolve_image(struct sync_run *run, size_t i)
 		settle_complete(run, image);
 		break;
 	case PLAN_HEAD:
-		ask_authority(run, image, true);
+		if (!use_remembered(run, image))
+			ask(run, image, false);
 		break;
 	case PLAN_GET:
-		ask_authority(run, image, false);
+		if (!use_remembered(run, image))
+			ask(run, image, true);
 		break;
 	}
 }

@@ -17,6 +17,7 @@
 #pragma once
 
 #include "oci/manifest.h"
+#include "sync/ask.h"
 #include "sync/plan.h"
 #include "sync/sync.h"
 #include "util/map.h"
@@ -154,6 +155,7 @@ struct repo {
 	char **tags; /* as listed; moved into images */
 	size_t n_tags, cap_tags;
 	struct registry_call *call; /* the listing under way */
+	struct list_others *others; /* it is asked elsewhere; or NULL */
 	struct error err;           /* the listing failed */
 };
 
@@ -203,7 +205,8 @@ struct image {
 	uint32_t pending;          /* nodes that its walk waits for */
 	uint32_t n_nodes, n_blobs; /* that its walk met */
 	bool sparse;               /* children are left out by platforms */
-	struct registry_call *call;
+	char *resolved_by; /* who answered for the tag in the authority's place; NULL: nobody */
+	struct ask *ask;   /* the question under way */
 };
 
 /* Bounded concurrency over count items. */
@@ -230,6 +233,8 @@ struct sync_run {
 
 	struct repo *repos;
 	size_t n_repos, cap_repos;
+	struct authority *authorities; /* of the upstreams that were asked */
+	size_t n_authorities, cap_authorities;
 	struct spot *spots;
 	size_t n_spots, cap_spots;
 	struct map *spot_map;
@@ -294,6 +299,13 @@ NODISCARD int list_phase(struct sync_run *run, struct error *err);
 /* That the run is going to write there is durable after: the next one looks for what arrived. */
 void spots_begin(struct sync_run *run);
 
+void repo_keep_tag(struct repo *repo, const char *tag); /* copied */
+
+/* ---- list_others.c ---- */
+/* The authority failed with *err, which is taken over: asks the others, then window_done(). */
+void list_others(struct repo *repo, struct error *err);
+void list_others_free(struct list_others *o);
+
 /* ---- resolve.c ---- */
 NODISCARD int resolve_phase(struct sync_run *run, struct error *err);
 
@@ -346,6 +358,10 @@ void cell_published(
 NODISCARD int together_phase(struct sync_run *run, struct error *err);
 /* What a killed run left half-moved is moved on. */
 NODISCARD int together_recover(struct sync_run *run, struct error *err);
+
+/* ---- watch.c ---- */
+/* Looks how far the mirrors are behind, and remembers it. */
+NODISCARD int watch_phase(struct sync_run *run, struct error *err);
 
 /* The text that says what of an image is copied: part of what "complete" means. Caller frees. */
 char *rule_selection(const struct sync_rule *rule) NODISCARD;

@@ -108,6 +108,7 @@ static struct sync_image describe(const struct sync_run *run, const struct cell 
 		.requests = cell->requests,
 		.has_old = cell->has_old,
 		.old_digest = cell->old_digest,
+		.resolved_by = image->resolved_by,
 		.err = cell->state == CELL_FAILED ? &cell->err : NULL,
 	};
 
@@ -340,6 +341,7 @@ static int run_phases(struct sync_run *run, struct error *err)
 		write && run->options.state ? begin_phase : no_phase,
 		write ? move_phase : no_phase,
 		write ? together_phase : no_phase,
+		write && run->options.state ? watch_phase : no_phase,
 	};
 	int rc = 0;
 
@@ -461,8 +463,9 @@ static void free_nodes(struct sync_run *run)
 static void free_images(struct sync_run *run)
 {
 	for (size_t i = 0; i < run->n_images; i++) {
-		registry_cancel(&run->images[i].call);
+		ask_cancel(&run->images[i].ask);
 		free(run->images[i].tag);
+		free(run->images[i].resolved_by);
 	}
 	for (size_t i = 0; i < run->n_cells; i++) {
 		push_free(run, run->cells[i].push);
@@ -472,6 +475,7 @@ static void free_images(struct sync_run *run)
 		struct repo *r = &run->repos[i];
 
 		registry_cancel(&r->call);
+		list_others_free(r->others);
 		for (size_t k = 0; k < r->n_tags; k++)
 			free(r->tags[k]);
 		free(r->tags);
@@ -484,6 +488,9 @@ static void free_images(struct sync_run *run)
 		map_free(run->spots[i].pushed);
 		error_clear(&run->spots[i].err);
 	}
+	for (size_t i = 0; i < run->n_authorities; i++)
+		error_clear(&run->authorities[i].err);
+	free(run->authorities);
 	free(run->images);
 	free(run->cells);
 	free(run->repos);

@@ -84,6 +84,9 @@ struct sync_image {
 	bool published;            /* in this run */
 	bool has_digest;
 	struct digest digest; /* at the authority */
+	/* Who said so in its place, when it could not be reached: "mirror.example", "a.example,
+	 * b.example agree", "stale: as remembered of ..."; NULL: the authority itself. */
+	const char *resolved_by;
 	bool has_old;
 	struct digest old_digest; /* that was published before */
 	uint64_t bytes; /* to be moved (plan), or moved, for this image; shared blobs count once */

@@ -1,4 +1,4 @@
-/* engine.c - the queue of blobs, and how many move at once. */
+/* engine.c - what waits and what runs. */
 #include "transfer/job.h"
 
 #include "util/mem.h"
@@ -26,18 +26,15 @@ void transfer_engine_free(struct transfer_engine *engine)
 {
 	if (!engine)
 		return;
+	http_timer_stop(&engine->watch);
 	while (engine->running) {
 		struct job *j = engine->running;
 
 		engine->running = j->next;
 		job_free(j);
 	}
-	while (engine->waiting) {
-		struct job *j = engine->waiting;
-
-		engine->waiting = j->next;
+	for (struct job *j; (j = schedule_pop(engine));)
 		job_free(j);
-	}
 	/* Workers that write into the store cannot be stopped: their last word is awaited. */
 	if (!is_quiet(engine) && http_loop_run(engine->options.loop, is_quiet, engine, NULL) < 0)
 		return; /* the loop is broken; what it holds may still point here */
@@ -56,24 +53,22 @@ static void take_ring(struct transfer_engine *e, struct job *j)
 		ring_init(&j->ring);
 }
 
-static void start_waiting(struct transfer_engine *e)
+void engine_run(struct transfer_engine *engine, struct job *j)
 {
-	while (e->waiting && e->n_running < e->options.parallel) {
-		struct job *j = e->waiting;
-		struct job **end = &e->running;
+	struct job **end = &engine->running;
 
-		e->waiting = j->next;
-		if (!e->waiting)
-			e->waiting_last = NULL;
-		j->next = NULL;
-		j->running = true;
-		while (*end)
-			end = &(*end)->next;
-		*end = j;
-		e->n_running++;
-		take_ring(e, j);
-		job_start(j);
-	}
+	j->next = NULL;
+	j->running = true;
+	while (*end)
+		end = &(*end)->next;
+	*end = j;
+	engine->n_running++;
+	engine->n_measured += j->measured;
+	engine->n_small += j->measured && j->size <= SOURCE_SMALL;
+	take_ring(engine, j);
+	job_start(j);
+	if (j->measured)
+		watch_start(engine);
 }
 
 /* From the loop: so that done() never comes from inside transfer_blob(). */
@@ -82,10 +77,10 @@ static void kicked(void *ctx)
 	struct transfer_engine *e = ctx;
 
 	e->kicks--;
-	start_waiting(e);
+	schedule_run(e);
 }
 
-static void kick(struct transfer_engine *engine)
+void engine_kick(struct transfer_engine *engine)
 {
 	if (engine->kicks > 0)
 		return;
@@ -100,6 +95,8 @@ void engine_ended(struct transfer_engine *engine, struct job *j)
 			continue;
 		*at = j->next;
 		engine->n_running--;
+		engine->n_measured -= j->measured;
+		engine->n_small -= j->measured && j->size <= SOURCE_SMALL;
 		break;
 	}
 	if (j->ring.data && engine->n_ring_pool < engine->options.parallel) {
@@ -107,8 +104,8 @@ void engine_ended(struct transfer_engine *engine, struct job *j)
 		j->ring.data = NULL;
 	}
 	job_free(j);
-	if (engine->waiting)
-		kick(engine);
+	if (!schedule_is_empty(engine))
+		engine_kick(engine);
 }
 
 static struct sink sink_of(struct job *j, const struct transfer_destination *d)
@@ -133,30 +130,22 @@ void transfer_blob(struct transfer_engine *engine, const struct transfer_request
 	j->sources = request->sources;
 	j->repository = xstrdup(request->repository);
 	j->trials.authority_only = request->authority_only;
+	j->trials.repository = j->repository;
+	j->trials.digest = &j->digest;
+	j->measured = j->sources && source_set_measured(j->sources) && !request->authority_only;
 	j->done = request->done;
 	j->ctx = request->ctx;
 	j->spool = SPOOL_FILE_INIT;
 	for (size_t i = 0; i < request->n_destinations && i < TRANSFER_DESTINATIONS_MAX; i++)
 		j->sinks[j->n_sinks++] = sink_of(j, &request->destinations[i]);
-	if (engine->waiting_last)
-		engine->waiting_last->next = j;
-	else
-		engine->waiting = j;
-	engine->waiting_last = j;
-	kick(engine);
+	schedule_add(engine, j);
+	engine_kick(engine);
 }
 
 void transfer_cancel_all(struct transfer_engine *engine)
 {
-	while (engine->waiting) {
-		struct job *j = engine->waiting;
-
-		engine->waiting = j->next;
-		if (!engine->waiting)
-			engine->waiting_last = NULL;
-		j->next = NULL;
+	for (struct job *j; (j = schedule_pop(engine));)
 		job_cancel(j);
-	}
 	while (engine->running)
 		job_cancel(engine->running);
 }

@@ -51,7 +51,7 @@ void job_event(
 	event.next = next;
 	if (sink)
 		event.destination = sink_name(sink);
-	else if (j->producer.kind == PRODUCER_SOURCE)
+	else if (j->producer.kind == PRODUCER_SOURCE || j->producer.kind == PRODUCER_TRIAL)
 		event.source = j->sources->items[j->producer.source].name;
 	else
 		event.source = only_giver(j);
@@ -61,6 +61,8 @@ void job_event(
 void job_free(struct job *j)
 {
 	producer_stop(j);
+	job_unreserve(j);
+	failures_clear(&j->failures);
 	http_timer_stop(&j->backoff);
 	http_timer_stop(&j->wake);
 	for (size_t i = 0; i < j->n_sinks; i++) {
@@ -122,6 +124,7 @@ static void finish(struct job *j)
 
 	j->ended = true;
 	producer_stop(j);
+	job_unreserve(j);
 	flush_spool(j);
 	for (size_t i = 0; i < j->n_sinks; i++) {
 		errors[i] = ERROR_INIT;
@@ -235,6 +238,7 @@ static bool plan_pass(struct job *j)
 	if (!any || j->passes >= JOB_PASSES_MAX)
 		return false;
 	producer_stop(j);
+	job_unreserve(j);
 	j->backoff = http_timer_start(j->engine->options.loop, wait, backoff_over, j);
 	return true;
 }
@@ -276,9 +280,14 @@ void job_restart(struct job *j)
 static void blame(struct job *j, const struct error *err)
 {
 	if (!j->from_file && count_bits(j->gave) == 1) {
-		for (size_t i = 0; i < j->sources->n; i++)
-			if (j->gave & (1u << i))
-				source_learn(j->sources, &j->trials, i, 0, err, clock_mono_ms());
+		for (size_t i = 0; i < j->sources->n; i++) {
+			if (!(j->gave & (1u << i)))
+				continue;
+			source_learn(j->sources, &j->trials, i, 0, err, clock_mono_ms());
+			/* All of it came from there: that is the proof. */
+			source_struck(j->sources, i, &j->digest, error_text(err), clock_wall_sec());
+			failures_note(&j->failures, j->sources, i, err);
+		}
 		return;
 	}
 	/* Bytes of several origins: one of them is wrong, and only a whole copy from one tells

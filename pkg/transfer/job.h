@@ -15,6 +15,7 @@
 #pragma once
 
 #include "oci/hasher.h"
+#include "transfer/failures.h"
 #include "transfer/ring.h"
 #include "transfer/spool.h"
 #include "transfer/transfer.h"
@@ -50,10 +51,29 @@ struct sink {
 	struct sink_finish *finish; /* a worker has the writer; or NULL */
 };
 
+/* What a GET tells of its source, while it runs and at its end. */
+struct meter {
+	bool on;            /* the source was told that it began */
+	uint64_t asked;     /* bytes */
+	uint64_t got;       /* of them, that came */
+	uint64_t begun_ms;  /* monotonic, as all below */
+	uint64_t first_ms;  /* first byte; 0: none yet */
+	uint64_t window_ms; /* end of slow start; 0: not yet */
+	uint64_t window_at; /* bytes that had come by then */
+	uint64_t last_ms;   /* newest byte */
+	uint64_t paused_ms; /* since when the ring has no room; 0: it has */
+	uint64_t held_ms;   /* in the window, that it had none */
+	/* The last second, for source_better(). */
+	uint64_t tick_ms, tick_at; /* when it began, and bytes that had come by then */
+	double rate_before;        /* bytes/s in the second before it; 0: not known */
+	bool tick_held;            /* the ring had no room for a tenth of it */
+};
+
 enum producer_kind {
 	PRODUCER_NONE,
 	PRODUCER_FILE,   /* the store's blob, or the spool's prefix */
 	PRODUCER_SOURCE, /* a GET */
+	PRODUCER_TRIAL,  /* a HEAD: whether a source that failed again and again is back */
 	PRODUCER_WAIT    /* every source is parked: a timer runs */
 };
 
@@ -67,6 +87,7 @@ struct producer {
 	struct http_timer *timer;
 	bool paused;    /* the ring was full */
 	uint64_t start; /* position when this GET began */
+	struct meter meter;
 };
 
 struct job {
@@ -87,13 +108,19 @@ struct job {
 	struct hasher *hasher;
 	struct spool_file spool;
 	bool spool_tried;
-	uint64_t position; /* bytes produced in this pass */
-	bool verified;     /* position == size and the hash is right */
-	uint32_t gave;     /* sources that gave bytes to this pass, a bit each */
-	bool from_file;    /* the spool or the store gave bytes to this pass */
-	bool avoid_store;  /* its content turned out wrong */
-	bool one_source;   /* after a wrong digest of mixed origin: whole from one source */
-	struct error last; /* of the producer */
+	uint64_t position;        /* bytes produced in this pass */
+	bool verified;            /* position == size and the hash is right */
+	uint32_t gave;            /* sources that gave bytes to this pass, a bit each */
+	bool from_file;           /* the spool or the store gave bytes to this pass */
+	bool avoid_store;         /* its content turned out wrong */
+	bool one_source;          /* after a wrong digest of mixed origin: whole from one source */
+	struct error last;        /* of the producer */
+	struct failures failures; /* of each source that was asked */
+	bool measured;            /* its set is, and it is not private */
+	bool reserved;      /* a place at a source is taken, and nothing asked there yet: ... */
+	size_t reserved_at; /* ... this one, ... */
+	uint64_t reserved_bytes; /* ... for so many */
+	unsigned moves;          /* to a source that is expected to be done sooner */
 	struct http_timer *backoff, *wake;
 	unsigned passes;
 	uint64_t fetched, reused;
@@ -123,6 +150,36 @@ void producer_stop(struct job *j);
 void producer_pump(struct job *j); /* the ring has room again */
 bool producer_is_idle(const struct job *j);
 
+/* ---- fetch.c ---- */
+/* From a source, from job->position on.  False: there is nobody left to ask. */
+bool fetch_start(struct job *j);
+/* What is missing comes from this source from now on. */
+void fetch_move(struct job *j, size_t to);
+
+/* ---- meter.c ---- */
+void meter_begin(struct job *j);
+void meter_took(struct job *j, size_t n);
+void meter_paused(struct job *j);
+void meter_resumed(struct job *j);
+/* The GET is over; stats NULL: it was stopped. */
+void meter_end(struct job *j, const struct registry_blob_stats *stats);
+/* Each second: bytes/s of the last two; 0 and *ret_known false when we were slow ourselves. */
+double meter_tick(struct job *j, uint64_t now_ms, bool *ret_known);
+
+/* ---- schedule.c ---- */
+void schedule_add(struct transfer_engine *engine, struct job *j);
+/* Starts what may run now. */
+void schedule_run(struct transfer_engine *engine);
+bool schedule_is_empty(const struct transfer_engine *engine);
+struct job *schedule_pop(struct transfer_engine *engine); /* any that waits; NULL: none */
+/* A place at this source, for a job that will ask it soon; and back. */
+void job_reserve(struct job *j, size_t index, uint64_t now_ms);
+void job_unreserve(struct job *j);
+
+/* ---- watch.c ---- */
+/* A timer runs while measured jobs do. */
+void watch_start(struct transfer_engine *engine);
+
 /* ---- sink.c, sink_registry.c, sink_store.c ---- */
 void sink_open(struct sink *s);                    /* SINK_IDLE -> OPENING, OPEN, DONE or FAILED */
 void sink_pump(struct sink *s);                    /* bytes are there, or the hash is right */
@@ -139,13 +196,25 @@ bool sink_is_active(const struct sink *s);
 const char *sink_name(const struct sink *s); /* host of the registry, or "the store" */
 
 /* ---- engine.c ---- */
+struct job_queue {
+	struct job *first, *last;
+};
+
+#define QUEUE_CLASSES 48 /* of sizes: up to SOURCE_SMALL, then one for each power of two */
+
 struct transfer_engine {
 	struct transfer_options options;
 	struct manifest_lane *lane;
-	struct job *waiting, *waiting_last; /* in order of request */
-	struct job *running;                /* in order of start */
+	struct job_queue plain;                   /* in order of request */
+	struct job_queue measured[QUEUE_CLASSES]; /* by size; each in order of request */
+	bool measured_turn;                       /* which of the two is served first now */
+	struct job *running;                      /* in order of start */
 	size_t n_running;
-	char **ring_pool; /* memory of rings that no job uses now */
+	uint64_t waiting_bytes;   /* of measured ones */
+	size_t n_measured;        /* of them */
+	size_t n_small;           /* of these, that are small */
+	struct http_timer *watch; /* each second while measured jobs run */
+	char **ring_pool;         /* memory of rings that no job uses now */
 	size_t n_ring_pool;
 	uint64_t spool_used; /* bytes promised to running jobs */
 	uint64_t bytes;      /* received from sources */
@@ -155,3 +224,7 @@ struct transfer_engine {
 
 /* The job is over: its result was told.  Starts the next one that waits. */
 void engine_ended(struct transfer_engine *engine, struct job *j);
+/* Among those that run, with a ring. */
+void engine_run(struct transfer_engine *engine, struct job *j);
+/* Starts what may run, soon and from the loop. */
+void engine_kick(struct transfer_engine *engine);

@@ -1,8 +1,24 @@
-/* manifest.c - a manifest by digest, from whichever source gives it. */
+/*
+ * manifest.c - a manifest by digest, from whichever source gives it.
+ *
+ * Measured, the one of the least latency is asked; when its answer takes longer than nearly all
+ * before, another one is asked too, and the first good answer counts (sources.md 3.4).
+ */
 #include "transfer/job.h"
 
+#include "source/load.h"
 #include "util/clock.h"
 #include "util/mem.h"
+
+#define ASKED_AT_ONCE 2 /* sources of one manifest */
+
+/* One request under way. */
+struct question {
+	struct manifest_fetch *fetch;
+	size_t source;
+	struct registry_call *call; /* NULL: none */
+	bool trial;                 /* a HEAD, before the GET */
+};
 
 struct manifest_fetch {
 	struct transfer_engine *engine;
@@ -10,19 +26,36 @@ struct manifest_fetch {
 	char *repository;
 	char digest[DIGEST_STR_MAX];
 	struct source_trials trials;
-	size_t source;
-	struct registry_call *call;
-	struct http_timer *timer;
-	struct error last;
+	struct question questions[ASKED_AT_ONCE];
+	struct http_timer *timer; /* until a source may be asked */
+	struct http_timer *hedge; /* until another one is asked too */
+	struct failures failures;
 };
 
 static void ask(void *ctx);
+static void get(struct question *q);
+
+static void give_up(struct question *q)
+{
+	struct source_set *set = q->fetch->request.sources;
+
+	if (!q->call)
+		return;
+	registry_cancel(&q->call);
+	if (q->trial)
+		source_trial_end(
+			set, q->source, &(struct error){.code = ERR_CANCELED}, clock_mono_ms());
+	else
+		source_answered(set, q->source, NULL, clock_wall_sec());
+}
 
 static void fetch_free(struct manifest_fetch *f)
 {
-	registry_cancel(&f->call);
+	for (size_t i = 0; i < ASKED_AT_ONCE; i++)
+		give_up(&f->questions[i]);
 	http_timer_stop(&f->timer);
-	error_clear(&f->last);
+	http_timer_stop(&f->hedge);
+	failures_clear(&f->failures);
 	free(f->repository);
 	free(f);
 }
@@ -34,7 +67,7 @@ void transfer_manifest_cancel(struct manifest_fetch **fetch)
 	*fetch = NULL;
 }
 
-static void event(struct manifest_fetch *f, const struct error *err)
+static void event(struct manifest_fetch *f, size_t source, const struct error *err)
 {
 	const struct transfer_options *o = &f->engine->options;
 
@@ -42,39 +75,97 @@ static void event(struct manifest_fetch *f, const struct error *err)
 		o->event(o->ctx,
 			&(struct transfer_event){
 				.digest = &f->request.digest,
-				.source = f->request.sources->items[f->source].name,
+				.source = f->request.sources->items[source].name,
 				.err = err,
 				.next = "trying the next source",
 			});
 }
 
-static void answered(void *ctx, struct registry_reply *reply, struct error *err)
+static bool is_asking(const struct manifest_fetch *f)
 {
-	struct manifest_fetch *f = ctx;
-	struct source_set *set = f->request.sources;
-	uint64_t bytes = err || !reply->body ? 0 : reply->body->len;
+	for (size_t i = 0; i < ASKED_AT_ONCE; i++)
+		if (f->questions[i].call)
+			return true;
+	return false;
+}
 
-	f->call = NULL;
-	source_learn(set, &f->trials, f->source, bytes, err, clock_mono_ms());
-	if (!err) {
-		f->request.done(f->request.ctx, reply->body, reply->media_type, NULL);
-		fetch_free(f);
+/* ---- answers ---- */
+
+static struct source_sample sample_of(const struct registry_reply *reply)
+{
+	const struct http_timing *t = &reply->timing;
+
+	return (struct source_sample){
+		.backend = reply->backend && *reply->backend ? reply->backend : NULL,
+		.latency_us = t->fresh ? 0 : t->wait_us,
+		.rtt_us = t->proxied ? 0 : t->min_rtt_us,
+	};
+}
+
+static void failed(struct question *q, const struct error *err)
+{
+	struct manifest_fetch *f = q->fetch;
+
+	source_learn(f->request.sources, &f->trials, q->source, 0, err, clock_mono_ms());
+	failures_note(&f->failures, f->request.sources, q->source, err);
+	event(f, q->source, err);
+	/* Another answer may still come; else the next one is asked. */
+	if (is_asking(f))
 		return;
-	}
-	event(f, err);
-	/* One that does not have it says nothing against one that could not be asked (promise 5).
-	 */
-	if (err->code != ERR_NOTFOUND || f->last.code == ERR_NONE) {
-		error_move(&f->last, err);
-		(void)error_wrap(
-			&f->last, -(int)f->last.code, "source %s", set->items[f->source].name);
-	}
+	http_timer_stop(&f->hedge);
 	ask(f);
 }
 
-static void get(struct manifest_fetch *f)
+static void answered(void *ctx, struct registry_reply *reply, struct error *err)
 {
-	const struct source *s = &f->request.sources->items[f->source];
+	struct question *q = ctx;
+	struct manifest_fetch *f = q->fetch;
+	struct source_set *set = f->request.sources;
+	struct source_sample sample = sample_of(reply);
+
+	q->call = NULL;
+	source_answered(set, q->source, err ? NULL : &sample, clock_wall_sec());
+	if (err) {
+		failed(q, err);
+		return;
+	}
+	source_learn(set, &f->trials, q->source, reply->body->len, NULL, clock_mono_ms());
+	f->request.done(f->request.ctx, reply->body, reply->media_type, NULL);
+	fetch_free(f);
+}
+
+static void tried(void *ctx, struct registry_reply *reply, struct error *err)
+{
+	struct question *q = ctx;
+
+	(void)reply;
+	q->call = NULL;
+	q->trial = false;
+	source_trial_end(q->fetch->request.sources, q->source, err, clock_mono_ms());
+	if (err)
+		failed(q, err);
+	else
+		get(q);
+}
+
+/* ---- questions ---- */
+
+static void hedge_over(void *ctx);
+
+/* Arranges that another source is asked when this one takes long. */
+static void plan_hedge(struct manifest_fetch *f, size_t first)
+{
+	size_t second;
+	uint64_t delay;
+
+	if (source_hedge(f->request.sources, &f->trials, first, clock_mono_ms(), &second, &delay))
+		f->hedge = http_timer_start(f->engine->options.loop, delay, hedge_over, f);
+}
+
+static void send(struct question *q)
+{
+	struct manifest_fetch *f = q->fetch;
+	const struct source *s = &f->request.sources->items[q->source];
 	AUTO_FREE char *repository = source_repository(s, f->repository);
 	struct registry_get request = {
 		.repository = repository,
@@ -82,35 +173,80 @@ static void get(struct manifest_fetch *f)
 		.expect = &f->request.digest,
 		.expect_size = f->request.size,
 		.lane = f->engine->lane,
-		.done = answered,
-		.ctx = f,
+		.done = q->trial ? tried : answered,
+		.ctx = q,
 	};
 
-	f->call = registry_manifest_get(s->registry, &request);
+	q->call = q->trial ? registry_manifest_head(s->registry, &request)
+			   : registry_manifest_get(s->registry, &request);
+}
+
+static void get(struct question *q)
+{
+	source_asked(q->fetch->request.sources, q->source);
+	send(q);
+}
+
+static void hedge_over(void *ctx)
+{
+	struct manifest_fetch *f = ctx;
+	struct question *q = &f->questions[1];
+	size_t second;
+	uint64_t delay;
+
+	f->hedge = NULL;
+	/* Others may have spent the budget, or the source may be parked by now. */
+	if (q->call || !source_hedge(f->request.sources,
+			       &f->trials,
+			       f->questions[0].source,
+			       clock_mono_ms(),
+			       &second,
+			       &delay))
+		return;
+	q->source = second;
+	source_hedged(f->request.sources);
+	get(q);
+}
+
+static void ask_first(struct manifest_fetch *f, size_t source)
+{
+	struct question *q = &f->questions[0];
+
+	q->source = source;
+	q->trial = source_needs_trial(f->request.sources, source);
+	if (q->trial) {
+		source_trial_begin(f->request.sources, source);
+		send(q);
+		return;
+	}
+	get(q);
+	plan_hedge(f, source);
 }
 
 static void ask(void *ctx)
 {
+	static const struct source_want want = {.small = true};
+	AUTO(error_clear) struct error err = ERROR_INIT;
 	struct manifest_fetch *f = ctx;
+	struct source_set *set = f->request.sources;
 	uint64_t wait = 0;
+	size_t source;
 
 	f->timer = NULL;
-	switch (source_choose(f->request.sources, &f->trials, clock_mono_ms(), &f->source, &wait)) {
+	switch (source_choose(set, &f->trials, &want, clock_mono_ms(), &source, &wait)) {
 	case SOURCE_ASK:
-		get(f);
+		ask_first(f, source);
 		return;
 	case SOURCE_WAIT:
 		f->timer = http_timer_start(f->engine->options.loop, wait, ask, f);
 		return;
+	case SOURCE_BUSY: /* not for small ones */
 	case SOURCE_NONE:
 		break;
 	}
-	if (f->last.code == ERR_NONE)
-		(void)error_set(&f->last,
-			ERR_TEMP,
-			"every source is parked, or gave too much wrong content in this run");
-	(void)error_wrap(&f->last, -(int)f->last.code, "manifest %s", f->digest);
-	f->request.done(f->request.ctx, NULL, NULL, &f->last);
+	failures_conclude(&f->failures, set, &f->trials, clock_mono_ms(), &err);
+	(void)error_wrap(&err, -(int)err.code, "manifest %s", f->digest);
+	f->request.done(f->request.ctx, NULL, NULL, &err);
 	fetch_free(f);
 }
 
@@ -123,6 +259,10 @@ struct manifest_fetch *transfer_manifest(
 	f->request = *request;
 	f->repository = xstrdup(request->repository);
 	f->trials.authority_only = request->authority_only;
+	f->trials.repository = f->repository;
+	f->trials.digest = &f->request.digest;
+	for (size_t i = 0; i < ASKED_AT_ONCE; i++)
+		f->questions[i].fetch = f;
 	digest_format(&request->digest, f->digest);
 	/* From the loop, so that done() never comes from inside this call. */
 	f->timer = http_timer_start(engine->options.loop, 0, ask, f);

@@ -1,4 +1,4 @@
-/* producer.c - where a job's bytes come from: the store, the spool, a source. */
+/* producer.c - where a job's bytes come from: the store, the spool, or a source (fetch.c). */
 #include "transfer/job.h"
 
 #include <inttypes.h>
@@ -20,6 +20,12 @@ void producer_stop(struct job *j)
 	struct producer *p = &j->producer;
 
 	registry_cancel(&p->call);
+	meter_end(j, NULL);
+	if (p->kind == PRODUCER_TRIAL)
+		source_trial_end(j->sources,
+			p->source,
+			&(struct error){.code = ERR_CANCELED},
+			clock_mono_ms());
 	http_timer_stop(&p->timer);
 	if (p->own_fd)
 		(void)close(p->fd);
@@ -91,6 +97,7 @@ static bool start_from_store(struct job *j)
 		(void)close(fd);
 		return false;
 	}
+	job_unreserve(j);
 	j->producer = (struct producer){
 		.kind = PRODUCER_FILE, .fd = fd, .own_fd = true, .file_end = size};
 	return true;
@@ -130,129 +137,10 @@ static bool start_from_spool(struct job *j)
 	return true;
 }
 
-/* ---- sources ---- */
-
-static enum http_io source_write(void *ctx, const char *data, size_t n)
-{
-	struct job *j = ctx;
-
-	if (ring_room(&j->ring) < n) {
-		j->producer.paused = true;
-		return HTTP_IO_PAUSE;
-	}
-	ring_write(&j->ring, data, n);
-	j->gave |= 1u << j->producer.source;
-	j->fetched += n;
-	j->engine->bytes += n;
-	job_took(j, data, n);
-	/* Not job_step(): a step may end this very call.  Sinks only take what is there. */
-	for (size_t i = 0; i < j->n_sinks; i++)
-		if (sink_is_active(&j->sinks[i]))
-			sink_pump(&j->sinks[i]);
-	return HTTP_IO_OK;
-}
-
-/* A source broke off: the bytes so far stay, unless the whole must come from one source. */
-static void source_failed(struct job *j, size_t index, uint64_t bytes, struct error *err)
-{
-	source_learn(j->sources, &j->trials, index, bytes, err, clock_mono_ms());
-	job_event(j, NULL, err, "trying the next source from byte %" PRIu64, j->position);
-	/* One that does not have it says nothing against one that could not be asked (promise 5).
-	 */
-	if (err->code == ERR_NOTFOUND && j->last.code != ERR_NONE)
-		return;
-	error_move(&j->last, err);
-	(void)error_wrap(&j->last, -(int)j->last.code, "source %s", j->sources->items[index].name);
-}
-
-static void source_done(void *ctx, const struct registry_blob_stats *stats, struct error *err)
-{
-	struct job *j = ctx;
-	size_t index = j->producer.source;
-	uint64_t bytes = j->position - j->producer.start;
-	AUTO(error_clear) struct error failure = ERROR_INIT;
-
-	(void)stats;
-	j->producer.call = NULL;
-	if (!err && j->position < j->size) {
-		(void)error_set(&failure,
-			ERR_TEMP,
-			"the body ended at byte %" PRIu64 " of %" PRIu64,
-			j->position,
-			j->size);
-		err = &failure;
-	}
-	if (err)
-		source_failed(j, index, bytes, err);
-	else
-		source_learn(j->sources, &j->trials, index, bytes, NULL, clock_mono_ms());
-	producer_stop(j);
-	if (err && j->one_source && j->position > 0)
-		job_restart(j);
-	job_step(j);
-}
-
-static void wait_over(void *ctx)
-{
-	struct job *j = ctx;
-
-	j->producer.timer = NULL;
-	producer_stop(j);
-	job_step(j);
-}
-
-static void get(struct job *j, size_t index)
-{
-	const struct source *s = &j->sources->items[index];
-	AUTO_FREE char *repository = source_repository(s, j->repository);
-	struct registry_blob_get request = {
-		.repository = repository,
-		.digest = j->digest,
-		.size = j->size,
-		.offset = j->position,
-		.write = source_write,
-		.done = source_done,
-		.ctx = j,
-	};
-
-	j->producer = (struct producer){
-		.kind = PRODUCER_SOURCE, .fd = -1, .source = index, .start = j->position};
-	j->producer.call = registry_blob_get(s->registry, &request);
-}
-
-static bool start_from_source(struct job *j)
-{
-	size_t index;
-	uint64_t wait;
-
-	if (!j->sources) {
-		if (j->last.code == ERR_NONE)
-			(void)error_set(&j->last, ERR_NOTFOUND, "the store has no such blob");
-		return false;
-	}
-	switch (source_choose(j->sources, &j->trials, clock_mono_ms(), &index, &wait)) {
-	case SOURCE_ASK:
-		get(j, index);
-		return true;
-	case SOURCE_WAIT:
-		j->producer = (struct producer){.kind = PRODUCER_WAIT, .fd = -1};
-		j->producer.timer = http_timer_start(j->engine->options.loop, wait, wait_over, j);
-		return true;
-	case SOURCE_NONE:
-		break;
-	}
-	/* Nobody said that it is not there: it was not asked for. */
-	if (j->last.code == ERR_NONE)
-		(void)error_set(&j->last,
-			ERR_TEMP,
-			"every source is parked, or gave too much wrong content in this run");
-	return false;
-}
-
 bool producer_start(struct job *j)
 {
 	if (!start_from_store(j) && !start_from_spool(j))
-		return start_from_source(j);
+		return fetch_start(j);
 	/* A short file is read to its end in here: what follows it is the next step's affair. */
 	pump_file(j);
 	return true;
@@ -267,6 +155,7 @@ void producer_pump(struct job *j)
 	} else if (p->kind == PRODUCER_SOURCE && p->paused &&
 		   ring_room(&j->ring) >= RING_SIZE / 2) {
 		p->paused = false;
+		meter_resumed(j);
 		registry_resume_write(p->call);
 	}
 }

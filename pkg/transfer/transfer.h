@@ -37,8 +37,8 @@ struct transfer_event {
 	const struct digest *digest;
 	const char *source;      /* that failed, or NULL */
 	const char *destination; /* that failed, or NULL */
-	const struct error *err;
-	const char *next; /* what happens now: "trying registry.k8s.io at byte 1048576" */
+	const struct error *err; /* NULL: nothing failed, it only goes on elsewhere */
+	const char *next;        /* what happens now: "trying registry.k8s.io at byte 1048576" */
 };
 
 struct transfer_options {

@@ -50,6 +50,20 @@ MISTAKES = {
     'an unknown upstream': ('from: up', 'from: upp', 10, ['upp']),
     'an unknown target': ('[box]', '[bocks]', 11, ['bocks']),
     'no authority': ('    authority: {host}\n', '    mirrors: [ {{ host: "{host}" }} ]\n', 4, ['authority']),
+    'a chain with an unknown source': (
+        '    authority: {host}\n', '    authority: {host}\n    mirrors: [ {{ host: a.invalid }} ]\n    chain: "b.invalid | direct"\n', 7, ['chain', 'b.invalid']),
+    'a chain of measured sources': (
+        '    authority: {host}\n', '    authority: {host}\n    choose: measured\n    chain: direct\n', 7, ['chain', 'measured']),
+    'an empty chain': ('    authority: {host}\n', '    authority: {host}\n    chain: " | "\n', 6, ['chain', 'no source']),
+    'a quorum that nobody can make': (
+        '    authority: {host}\n', '    authority: {host}\n    mirrors: [ {{ host: a.invalid }} ]\n    quorum: 2\n', 7, ['quorum', 'resolve: true']),
+    'a mirror twice': (
+        '    authority: {host}\n', '    authority: {host}\n    mirrors: [ {{ host: a.invalid }}, {{ host: a.invalid }} ]\n', 6, ['a.invalid', 'twice']),
+    'a mirror in other words': (
+        '    authority: {host}\n', '    authority: {host}\n    mirrors: [ {{ host: a.invalid }}, {{ host: "A.invalid:443" }} ]\n', 6, ['A.invalid:443', 'the same']),
+    'the authority as its mirror': ('    authority: {host}\n', '    authority: {host}\n    mirrors: [ {{ host: "{host}" }} ]\n', 6, ['authority']),
+    'a stripe that is no mapping': ('    authority: {host}\n', '    authority: {host}\n    stripe: 64MiB\n', 6, ['stripe', 'mapping']),
+    'an answer that would be too old': ('    authority: {host}\n', '    authority: {host}\n    stale: 2d\n', 6, ['stale', '1d']),
     'a target that is neither': ('store: true', 'prefix: x', 7, ['box']),
     'a target that is both': ('store: true', 'store: true, registry: "{host}"', 7, ['box|registry|store']),
     'the same rule twice': ('[good/app]', '[good/app]\n  - name: all\n    from: up\n    to: [box]\n    repositories: [x]', 13, ['all']),

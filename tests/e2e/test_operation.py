@@ -257,6 +257,92 @@ def test_an_empty_state_file_is_a_new_one(run, make_faulty, two):
     run('sync', config=setups.configuration(source, [target])).ok()
 
 
+# ---- how sources stand ---------------------------------------------------------------------------------
+def put(run, table, **row):
+    with sqlite3.connect(os.path.join(run.state, 'state.db')) as db:
+        db.execute(f'INSERT OR REPLACE INTO {table} ({", ".join(row)}) VALUES ({", ".join("?" * len(row))})', list(row.values()))
+    db.close()
+
+
+def forget(run, table):
+    with sqlite3.connect(os.path.join(run.state, 'state.db')) as db:
+        db.execute(f'DELETE FROM {table}')
+    db.close()
+
+
+def struck(run, source, days):
+    put(run, 'strike', upstream='up', source=source, at=int(time.time()) - days * 86400, digest=b'\0' + bytes(32),
+        evidence=f'https://cdn.invalid:443 (192.0.2.{days}): byte 4711 differs')
+
+
+def observed(run, source, tag, freshness, lag=0, days=0):
+    put(run, 'observation', upstream='up', source=source, repository='a/small', tag=tag, freshness=freshness, lag_sec=lag,
+        at=int(time.time()) - days * 86400)
+
+
+def status_of(run, config, source):
+    """The source's line of the table, the lines below the tables about it, and its JSON."""
+    r = run('status', config=config).ok()
+    lines = r.stdout.splitlines()
+    assert max(len(line) for line in lines if line.startswith('up ')) <= 120, r
+    row = json.loads(run('status', '--json', config=config).ok().stdout)['sources']
+    return ([line for line in lines if re.match(rf'up +{source} ', line)][0], [x for x in lines if x.startswith(f'up, {source}:')],
+            [x for x in row if x['source'] == source][0])
+
+
+def test_a_source_is_shown_as_a_replica_is(run, make_faulty, two):
+    source, mirror = make_faulty(corpus=two), make_faulty(corpus=two)
+    config = setups.configuration(source, ['store'], mirrors=[mirror])
+    run('sync', config=config).ok()
+    line, below, row = status_of(run, config, source.host)
+    assert ' authority ' in line and row['role'] == 'authority' and row['state'] == 'authority' and not below, line
+    forget(run, 'observation')
+    for tag, word, lag in (('v1', 'fresh', 0), ('v2', 'tag lag', 5400), ('v3', 'fresh', 0)):
+        observed(run, mirror.host, tag, word, lag)
+    observed(run, mirror.host, 'old', 'diverged', 99999, days=8)         # nobody looks at it any more
+    put(run, 'estimate', upstream='up', source=mirror.host, backend='https://cdn.invalid:443', rate=18.6 * MIB, rate_variance=1,
+        rate_samples=3, rate_at=int(time.time()), histogram=None, histogram_at=0, rtt_us=37000, rtt_at=int(time.time()))
+    line, below, row = status_of(run, config, mirror.host)
+    assert ' tag lag, 1 of 3 ' in line and ' 5400 ' in line and ' 18.6 ' in line and not below, line
+    assert row['role'] == 'mirror' and row['state'] == 'tag lag' and row['lag_seconds'] == 5400, row
+    assert (row['tags'], row['tags_behind'], row['strikes'], row['quarantined_until']) == (3, 1, 0, None), row
+    assert abs(row['rate_bytes_per_second'] / MIB - 18.6) < 0.1, row
+
+
+def test_a_source_that_lied_is_shown_with_the_proof(run, make_faulty, two):
+    source, mirror = make_faulty(corpus=two), make_faulty(corpus=two)
+    config = setups.configuration(source, ['store'], mirrors=[mirror])
+    run('sync', config=config).ok()
+    struck(run, mirror.host, days=9)
+    struck(run, mirror.host, days=3)
+    line, below, row = status_of(run, config, mirror.host)
+    assert 'quarantined' not in line and row['strikes'] == 1 and row['quarantined_until'] is None, row
+    assert len(below) == 1 and 'wrong content' in below[0] and '192.0.2.3' in below[0] and 'byte 4711' in below[0], below
+    struck(run, mirror.host, days=1)
+    line, below, row = status_of(run, config, mirror.host)
+    assert ' quarantined ' in line and row['state'] == 'quarantined' and row['strikes'] == 2 and row['quarantined_until'], row
+    assert '192.0.2.1' in row['last_strike'] and row['last_strike_at'], row
+
+
+def test_a_report_tells_each_source(run, make_faulty, two):
+    source, mirror = make_faulty(corpus=two), make_faulty(corpus=two)
+    config = setups.configuration(source, ['store'], mirrors=[mirror])
+    run('sync', '--report', os.path.join(run.folder, 'report.json'), config=config).ok()
+    with open(os.path.join(run.folder, 'report.json')) as f:
+        sources = {s['source']: s for s in json.load(f)['sources']}
+    assert sources[source.host]['role'] == 'authority' and sources[mirror.host]['role'] == 'mirror', sources
+    for s in sources.values():
+        assert s['strikes'] == 0 and isinstance(s['backends'], list) and 'rate_bytes_per_second' in s, s
+
+
+def test_refresh_is_an_option_of_sync_and_plan(run, make_faulty, two):
+    source = make_faulty(corpus=two)
+    config = setups.configuration(source, ['store'])
+    run('sync', '--refresh', config=config).ok()
+    run('plan', '--refresh', config=config).ok()
+    assert run('copy', '--refresh', 'a', 'b').code == 2
+
+
 # ---- one run at a time ---------------------------------------------------------------------------------
 def test_a_second_run_says_who_holds_the_lock(run, make_faulty, two):
     source, target = make_faulty(corpus=two), make_faulty()
@@ -318,8 +404,11 @@ REPORT = {
                                 'retries', 'throttled'], NUMBER), 'canceled': FLAG},
     'images': [{**dict.fromkeys(['rule', 'source_repository', 'target', 'repository', 'state'], TEXT), 'tag': (TEXT, None),
                 'published': FLAG, 'digest': (TEXT, None), 'old_digest': (TEXT, None), 'bytes': NUMBER, 'blobs': NUMBER,
-                'error': (ERROR, None)}],
-    'sources': [{'upstream': TEXT, 'source': TEXT, 'requests': NUMBER, 'bytes': NUMBER, 'failures': NUMBER,
+                'error': (ERROR, None), 'resolved_by': (TEXT, None)}],
+    'sources': [{**dict.fromkeys(['upstream', 'source', 'role'], TEXT),
+                 **dict.fromkeys(['requests', 'bytes', 'failures', 'strikes'], NUMBER), 'rate_bytes_per_second': (NUMBER, None),
+                 'backends': [{'backend': TEXT, 'rate_bytes_per_second': (NUMBER, None), 'latency_ms': (NUMBER, None),
+                               'round_trip_ms': (NUMBER, None)}],
                  'last_contact': (TEXT, None), 'last_error': (TEXT, None), 'last_error_at': (TEXT, None)}],
 }
 

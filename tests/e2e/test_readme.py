@@ -33,6 +33,7 @@ UNSTABLE = [
     (r'\b[\d.]+ ?(B|KiB|MiB)(?!\w)', 'SIZE'),
     (r'\bbytes=\d+', 'bytes=SIZE'),
     (r'\bin [\d.]+ ?(ms|s)\b', 'in SECONDS'),
+    (r'(?m)TIME +(?:-|[\d.]+) +(?:-|[\d.]+)( +\d+ +\d+)$', r'TIME RATE LATENCY\1'),     # of a source, by `status`
     (r'[ \t]+', ' '),
 ]
 

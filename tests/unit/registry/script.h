@@ -57,7 +57,7 @@ struct script {
 	size_t body_len;
 	struct registry_upload *upload;
 	struct registry_blob_stats stats;
-	char *backend;
+	char *backend, *etag;
 	struct buf got; /* what a blob's or a listing's callback received */
 };
 
@@ -189,7 +189,8 @@ static inline void script_forget(struct script *s)
 	free(s->warning);
 	free(s->body);
 	free(s->backend);
-	s->warning = s->body = s->backend = NULL;
+	free(s->etag);
+	s->warning = s->body = s->backend = s->etag = NULL;
 	s->body_len = 0;
 	s->reply = (struct registry_reply){.has_digest = false};
 	s->done = false;
@@ -230,6 +231,8 @@ static inline void script_on_reply(void *ctx, struct registry_reply *reply, stru
 		s->body = buf_steal(reply->body);
 	}
 	s->reply.body = NULL;
+	s->backend = xstrdup(reply->backend);
+	s->reply.backend = s->reply.warning = NULL;
 	if (err)
 		error_move(&s->err, err);
 }
@@ -254,6 +257,8 @@ static inline void script_on_blob(
 	s->done = true;
 	s->stats = *stats;
 	s->backend = xstrdup(stats->backend);
+	s->etag = xstrdup(stats->etag);
+	s->stats.backend = s->stats.etag = NULL;
 	if (err)
 		error_move(&s->err, err);
 }
@@ -290,6 +295,19 @@ static inline struct digest digest_of_text(const char *text)
 
 	assert_int_equal(digest_of(DIGEST_SHA256, text, strlen(text), &d, NULL), 0);
 	return d;
+}
+
+/* The call was answered, or failed, at this "host:port", and its way there was measured. */
+static inline void assert_answered_by(
+	const struct script *s, const char *host, const struct http_timing *timing)
+{
+	AUTO_FREE char *backend = xasprintf("http://%s", host);
+
+	assert_non_null(s->backend);
+	assert_string_equal(s->backend, backend);
+	assert_true(timing->wait_us > 0 && timing->ttfb_us >= timing->wait_us);
+	assert_true(
+		strcmp(timing->address, "127.0.0.1") == 0 || strcmp(timing->address, "::1") == 0);
 }
 
 #define assert_says(s, text)                                                             \

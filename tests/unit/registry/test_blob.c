@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,22 +53,21 @@ static void a_blob_is_there_absent_or_not_known_to_be(void **state)
 	script_end(&s);
 }
 
-static enum errc get_sized(struct script *s, uint64_t offset, uint64_t end, uint64_t size)
+static enum errc get_as(struct script *s, struct registry_blob_get get)
 {
-	const struct registry_blob_get get = {
-		.repository = "a/b",
-		.digest = digest_of_text(CONTENT),
-		.size = size,
-		.offset = offset,
-		.end = end,
-		.write = script_on_write,
-		.done = script_on_blob,
-		.ctx = s,
-	};
-
+	get.repository = "a/b";
+	get.digest = digest_of_text(CONTENT);
+	get.write = get.write ? get.write : script_on_write;
+	get.done = script_on_blob;
+	get.ctx = s;
 	script_forget(s);
 	assert_non_null(registry_blob_get(s->registry, &get));
 	return script_wait(s);
+}
+
+static enum errc get_sized(struct script *s, uint64_t offset, uint64_t end, uint64_t size)
+{
+	return get_as(s, (struct registry_blob_get){.size = size, .offset = offset, .end = end});
 }
 
 static enum errc get(struct script *s, uint64_t offset, uint64_t end)
@@ -252,6 +252,143 @@ static void a_redirect_is_followed_and_its_end_is_named(void **state)
 	script_end(&s);
 }
 
+/* ---- measuring ---- */
+
+static void the_figures_tell_the_backend_its_etag_and_where_the_time_went(void **state)
+{
+	SCRIPT(s,
+		NULL,
+		{.want = "GET ",
+			.status = 307,
+			.headers = "Location: http://@OTHER@/bucket\r\nETag: \"front\"\r\n"},
+		{.want = "GET /bucket",
+			.status = 200,
+			.headers = "ETag: \"far\"\r\n",
+			.body = CONTENT},
+		{.want = "GET ", .status = 200, .body = CONTENT},
+		{.want = "GET ", .status = 307, .headers = "Location: http://@OTHER@/bucket\r\n"},
+		{.want = "GET /bucket",
+			.status = 429,
+			.headers = "Retry-After: 7\r\n",
+			.body = "{}"});
+
+	(void)state;
+	assert_int_equal(get(&s, 0, 0), ERR_NONE);
+	assert_answered_by(&s, s.other, &s.stats.timing);
+	assert_string_equal(s.etag, "\"far\"");
+	assert_true(s.stats.timing.fresh && s.stats.front_us > 0);
+	assert_int_equal(s.stats.ttfb_us, s.stats.timing.ttfb_us);
+	assert_true(s.stats.total_us >= s.stats.front_us + s.stats.ttfb_us);
+	assert_int_equal(get(&s, 0, 0), ERR_NONE);
+	assert_answered_by(&s, s.host, &s.stats.timing);
+	assert_null(s.etag);
+	assert_true(!s.stats.timing.fresh && s.stats.front_us == 0);
+	/* Who throttles is the far end, not the registry. */
+	assert_int_equal(get(&s, 0, 0), ERR_TEMP);
+	assert_int_equal(s.err.http, 429);
+	assert_int_equal(s.err.retry_sec, 7);
+	assert_answered_by(&s, s.other, &s.stats.timing);
+	assert_true(s.stats.front_us > 0);
+	script_end(&s);
+}
+
+static void a_fresh_blob_comes_on_a_connection_of_its_own(void **state)
+{
+	const struct digest d = digest_of_text(CONTENT);
+	struct registry_get there = {
+		.repository = "a/b", .expect = &d, .fresh = true, .done = script_on_reply};
+	SCRIPT(s,
+		NULL,
+		{.want = "GET ", .status = 200, .body = CONTENT},
+		{.want = "GET ", .status = 200, .body = CONTENT},
+		{.want = "HEAD ", .status = 200, .body = CONTENT},
+		{.want = "GET ", .status = 200, .body = CONTENT});
+
+	(void)state;
+	assert_int_equal(get(&s, 0, 0), ERR_NONE);
+	assert_int_equal(
+		get_as(&s, (struct registry_blob_get){.size = strlen(CONTENT), .fresh = true}),
+		ERR_NONE);
+	assert_true(s.stats.timing.fresh && s.stats.timing.tcp_us > 0);
+	script_forget(&s);
+	there.ctx = &s;
+	assert_non_null(registry_blob_head(s.registry, &there));
+	assert_int_equal(script_wait(&s), ERR_NONE);
+	assert_answered_by(&s, s.host, &s.reply.timing);
+	assert_true(s.reply.timing.fresh);
+	assert_int_equal(atomic_load(&s.peer.n_conns), 3);
+	assert_int_equal(get(&s, 0, 0), ERR_NONE);
+	assert_false(s.stats.timing.fresh);
+	assert_int_equal(atomic_load(&s.peer.n_conns), 3);
+	script_end(&s);
+}
+
+static void a_closed_range_leaves_its_connection_for_the_next(void **state)
+{
+	SCRIPT(s,
+		NULL,
+		{.want = "GET ",
+			.has = "Range: bytes=0-3\r\n",
+			.status = 206,
+			.headers = "Content-Range: bytes 0-3/10\r\n",
+			.body = "0123"},
+		{.want = "GET ",
+			.has = "Range: bytes=4-6\r\n",
+			.status = 206,
+			.headers = "Content-Range: bytes 4-6/10\r\n",
+			.body = "456"},
+		{.want = "GET ",
+			.has = "Range: bytes=7-9\r\n",
+			.status = 206,
+			.headers = "Content-Range: bytes 7-9/10\r\n",
+			.body = "789"});
+
+	(void)state;
+	assert_int_equal(get(&s, 0, 4), ERR_NONE);
+	assert_true(s.stats.timing.fresh);
+	assert_int_equal(get(&s, 4, 7), ERR_NONE);
+	assert_false(s.stats.timing.fresh);
+	assert_int_equal(get(&s, 7, 10), ERR_NONE);
+	assert_false(s.stats.timing.fresh || s.stats.range_ignored);
+	assert_int_equal(atomic_load(&s.peer.n_conns), 1);
+	script_end(&s);
+}
+
+static enum http_io enough(void *ctx, const char *data, size_t n)
+{
+	(void)script_on_write(ctx, data, n);
+	return HTTP_IO_ABORT;
+}
+
+static void a_callee_that_has_enough_is_told_the_figures(void **state)
+{
+	SCRIPT(s, NULL, {.want = "GET ", .status = 200, .body = CONTENT});
+
+	(void)state;
+	assert_int_equal(
+		get_as(&s, (struct registry_blob_get){.size = strlen(CONTENT), .write = enough}),
+		ERR_CANCELED);
+	assert_answered_by(&s, s.host, &s.stats.timing);
+	assert_true(s.stats.total_us >= s.stats.ttfb_us);
+	script_end(&s);
+}
+
+static void a_blob_may_be_given_less_time_than_its_host(void **state)
+{
+	const struct http_host_options patient = {.plain = true, .stall_ms = 60000};
+	SCRIPT(s, NULL, {.want = "GET ", .status = 200, .body = "01234", .length = "10"});
+
+	(void)state;
+	assert_int_equal(http_host_set(s.loop, s.host, &patient, NULL), 0);
+	assert_int_equal(
+		get_as(&s, (struct registry_blob_get){.size = strlen(CONTENT), .stall_ms = 150}),
+		ERR_TEMP);
+	assert_int_equal(s.err.sys, ETIMEDOUT);
+	assert_true(s.stats.bytes == 5 && s.stats.total_us >= 75000);
+	assert_answered_by(&s, s.host, &s.stats.timing);
+	script_end(&s);
+}
+
 static void ranges_that_are_none_are_refused(void **state)
 {
 	struct script s;
@@ -375,6 +512,11 @@ int main(void)
 		cmocka_unit_test(an_error_body_is_not_mistaken_for_the_blob),
 		cmocka_unit_test(an_empty_blob_is_fetched_like_any_other),
 		cmocka_unit_test(a_redirect_is_followed_and_its_end_is_named),
+		cmocka_unit_test(the_figures_tell_the_backend_its_etag_and_where_the_time_went),
+		cmocka_unit_test(a_fresh_blob_comes_on_a_connection_of_its_own),
+		cmocka_unit_test(a_closed_range_leaves_its_connection_for_the_next),
+		cmocka_unit_test(a_callee_that_has_enough_is_told_the_figures),
+		cmocka_unit_test(a_blob_may_be_given_less_time_than_its_host),
 		cmocka_unit_test(ranges_that_are_none_are_refused),
 		cmocka_unit_test(a_paused_blob_loses_and_repeats_nothing),
 		cmocka_unit_test(a_callee_that_aborts_gets_canceled),

@@ -83,6 +83,95 @@ static void a_head_costs_one_request_and_tells_digest_size_and_type(void **state
 	script_end(&s);
 }
 
+static void a_reply_tells_who_answered_and_where_the_time_went(void **state)
+{
+	SCRIPT(s,
+		NULL,
+		{.want = "HEAD ",
+			.status = 200,
+			.headers = OCI "Docker-Content-Digest: " DIGEST "\r\n",
+			.body = MANIFEST},
+		{.want = "GET /v2/a/b/manifests/v1",
+			.status = 307,
+			.headers = "Location: http://@OTHER@/far\r\n"},
+		{.want = "GET /far", .status = 200, .headers = OCI, .body = MANIFEST},
+		{.want = "HEAD ", .status = 307, .headers = "Location: http://@OTHER@/far\r\n"},
+		{.want = "HEAD /far", .status = 404},
+		{.want = "HEAD ", .drop = true},
+		{.want = "HEAD ", .drop = true});
+
+	(void)state;
+	assert_int_equal(ask(&s, HEAD, &by_tag), ERR_NONE);
+	assert_answered_by(&s, s.host, &s.reply.timing);
+	assert_true(s.reply.timing.fresh && s.reply.front_us == 0);
+	assert_int_equal(ask(&s, GET, &by_tag), ERR_NONE);
+	assert_answered_by(&s, s.other, &s.reply.timing);
+	assert_true(s.reply.front_us > 0);
+	/* Of a failure too. */
+	assert_int_equal(ask(&s, HEAD, &by_tag), ERR_NOTFOUND);
+	assert_int_equal(s.err.http, 404);
+	assert_answered_by(&s, s.other, &s.reply.timing);
+	assert_true(s.reply.front_us > 0);
+	/* Without an answer there is no wait; a connection that died is tried once more. */
+	assert_int_equal(ask(&s, HEAD, &by_tag), ERR_TEMP);
+	assert_non_null(strstr(s.backend, s.host));
+	assert_true(s.reply.timing.fresh && s.reply.timing.tcp_us > 0);
+	assert_int_equal(s.reply.timing.wait_us, 0);
+	script_end(&s);
+}
+
+static void a_throttled_question_tells_by_whom_and_for_how_long(void **state)
+{
+	static const enum verb verbs[] = {HEAD, GET};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		SCRIPT(s,
+			NULL,
+			{.want = "", .status = 429, .headers = "Retry-After: 7\r\n", .body = "{}"});
+
+		assert_int_equal(ask(&s, verbs[i], &by_tag), ERR_TEMP);
+		assert_int_equal(s.err.http, 429);
+		assert_int_equal(s.err.retry_sec, 7);
+		assert_answered_by(&s, s.host, &s.reply.timing);
+		assert_int_equal(registry_stats(s.registry).throttled, 1);
+		script_end(&s);
+	}
+}
+
+static void a_fresh_question_comes_on_a_connection_of_its_own(void **state)
+{
+	const struct registry_get fresh = {.attempts = 1, .fresh = true};
+	struct registry_get ping = {.fresh = true, .done = script_on_reply};
+	SCRIPT(s,
+		NULL,
+		{.want = "GET ", .status = 200, .headers = OCI, .body = MANIFEST},
+		{.want = "GET ", .status = 200, .headers = OCI, .body = MANIFEST},
+		{.want = "GET ", .status = 200, .headers = OCI, .body = MANIFEST},
+		{.want = "HEAD ", .status = 200, .headers = OCI, .body = MANIFEST},
+		{.want = "GET ", .status = 200, .headers = OCI, .body = MANIFEST},
+		{.want = "GET /v2/ ", .status = 200});
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(ask(&s, GET, i == 1 ? &fresh : &by_tag), ERR_NONE);
+		assert_true(s.reply.timing.fresh == (i < 2));
+	}
+	assert_int_equal(atomic_load(&s.peer.n_conns), 2);
+	/* A HEAD that names no digest, and the GET in its place. */
+	assert_int_equal(ask(&s, HEAD, &fresh), ERR_NONE);
+	assert_true(s.reply.timing.fresh);
+	assert_int_equal(atomic_load(&s.peer.n_conns), 4);
+	script_forget(&s);
+	ping.ctx = &s;
+	assert_non_null(registry_ping(s.registry, &ping));
+	assert_int_equal(script_wait(&s), ERR_NONE);
+	assert_answered_by(&s, s.host, &s.reply.timing);
+	assert_true(s.reply.timing.fresh);
+	assert_int_equal(atomic_load(&s.peer.n_conns), 5);
+	script_end(&s);
+}
+
 static void a_head_without_digest_becomes_a_get_from_then_on(void **state)
 {
 	SCRIPT(s,
@@ -402,6 +491,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_head_costs_one_request_and_tells_digest_size_and_type),
+		cmocka_unit_test(a_reply_tells_who_answered_and_where_the_time_went),
+		cmocka_unit_test(a_throttled_question_tells_by_whom_and_for_how_long),
+		cmocka_unit_test(a_fresh_question_comes_on_a_connection_of_its_own),
 		cmocka_unit_test(a_head_without_digest_becomes_a_get_from_then_on),
 		cmocka_unit_test(a_refused_head_is_settled_by_a_get),
 		cmocka_unit_test(only_404_and_410_are_absent),

@@ -155,6 +155,19 @@ static void the_legend_goes_only_where_the_drawing_names_every_series_in_full(vo
 	assert_non_null(strstr(dots, "<figure>"));
 }
 
+static void a_series_without_points_is_named_as_such(void **state)
+{
+	static const double v[] = {1, 2};
+	const struct chart_series series[] = {{"alive", v, v, 2}, {"dead", v, v, 0}};
+	AUTO_FREE char *text =
+		written(&(struct chart){.title = "t", .series = series, .n_series = 2});
+
+	(void)state;
+	assert_non_null(strstr(text, "<span>alive</span>"));
+	assert_non_null(strstr(text, "<span>dead (no values)</span>"));
+	assert_null(strstr(text, "class=\"named\""));
+}
+
 static void no_two_series_look_alike(void **state)
 {
 	(void)state;
@@ -193,6 +206,7 @@ int main(void)
 		cmocka_unit_test(points_that_have_no_place_are_left_out_and_the_others_counted),
 		cmocka_unit_test(axes_are_named_and_labelled_as_asked),
 		cmocka_unit_test(the_legend_goes_only_where_the_drawing_names_every_series_in_full),
+		cmocka_unit_test(a_series_without_points_is_named_as_such),
 		cmocka_unit_test(no_two_series_look_alike),
 		cmocka_unit_test(a_page_beyond_the_ceiling_fails_and_leaves_the_buffer_as_it_was),
 	};

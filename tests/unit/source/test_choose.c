@@ -31,12 +31,13 @@ static size_t asked(const struct source_set *set, const struct source_trials *t,
 	size_t index = NONE;
 	uint64_t wait = 0;
 
-	switch (source_choose(set, t, now, &index, &wait)) {
+	switch (source_choose(set, t, &(struct source_want){.bytes = 1}, now, &index, &wait)) {
 	case SOURCE_ASK:
 		return index;
 	case SOURCE_WAIT:
 		assert_true(wait > 0);
 		break;
+	case SOURCE_BUSY:
 	case SOURCE_NONE:
 		assert_int_equal(wait, 0);
 		break;

@@ -22,13 +22,18 @@
 #define RESULTS_MAX 64
 
 struct outcome {
-	char *repository, *tag, *target, *error;
+	char *repository, *tag, *target, *error, *resolved_by;
 	enum sync_state state;
 	bool published;
 };
 
+#define MIRRORS_MAX 3
+
 struct scene {
 	struct fake from, to, other;
+	struct fake mirrors[MIRRORS_MAX]; /* those that mirror_add() started */
+	struct registry *mirror_registries[MIRRORS_MAX];
+	size_t n_mirrors;
 	struct http_loop *loop;
 	struct registry *from_registry, *to_registry, *other_registry;
 	struct source_set *sources;
@@ -130,6 +135,22 @@ static UNUSED int setup(void **state)
 	return 0;
 }
 
+/* An empty mirror of the upstream, by the name "mirror0" and so on. */
+static UNUSED struct fake *mirror_add(struct scene *s, bool resolve)
+{
+	size_t i = s->n_mirrors++;
+	char name[] = {'m', 'i', 'r', 'r', 'o', 'r', (char)('0' + i), '\0'};
+	const struct source source = {
+		.name = name,
+		.registry = s->mirror_registries[i] = talk_to(s, &s->mirrors[i]),
+		.resolve = resolve,
+	};
+
+	assert_true(i < MIRRORS_MAX);
+	assert_int_equal(source_set_add(s->sources, &source, NULL), 0);
+	return &s->mirrors[i];
+}
+
 static UNUSED void forget(struct scene *s)
 {
 	for (size_t i = 0; i < s->n_outcomes; i++) {
@@ -137,6 +158,7 @@ static UNUSED void forget(struct scene *s)
 		free(s->outcomes[i].tag);
 		free(s->outcomes[i].target);
 		free(s->outcomes[i].error);
+		free(s->outcomes[i].resolved_by);
 	}
 	s->n_outcomes = 0;
 	s->events = 0;
@@ -153,6 +175,8 @@ static UNUSED int teardown(void **state)
 	registry_free(s->from_registry);
 	registry_free(s->to_registry);
 	registry_free(s->other_registry);
+	for (size_t i = 0; i < s->n_mirrors; i++)
+		registry_free(s->mirror_registries[i]);
 	workers_free(s->workers);
 	http_loop_free(s->loop);
 	state_close(s->state);
@@ -160,6 +184,8 @@ static UNUSED int teardown(void **state)
 	fake_stop(&s->from);
 	fake_stop(&s->to);
 	fake_stop(&s->other);
+	for (size_t i = 0; i < s->n_mirrors; i++)
+		fake_stop(&s->mirrors[i]);
 	closep(&s->dir);
 	folder_remove(s->folder);
 	free(s);
@@ -197,6 +223,7 @@ static UNUSED void on_image(void *ctx, const struct sync_image *image)
 		.tag = xstrdup(image->tag),
 		.target = xstrdup(image->target),
 		.error = image->err ? xstrdup(error_text(image->err)) : NULL,
+		.resolved_by = xstrdup(image->resolved_by),
 		.state = image->state,
 		.published = image->published,
 	};
@@ -225,7 +252,7 @@ static UNUSED void run(struct scene *s)
 		s->result.images, s->result.published + s->result.complete + s->result.failed);
 }
 
-static const struct outcome *outcome_of(
+static UNUSED const struct outcome *outcome_of(
 	const struct scene *s, const char *repository, const char *tag)
 {
 	for (size_t i = 0; i < s->n_outcomes; i++)

@@ -1,0 +1,81 @@
+/* watch.c - each second: rates in flight, and blobs that had better go on elsewhere. */
+#include "transfer/job.h"
+
+#include "source/load.h"
+#include "util/clock.h"
+
+#define MOVES_MAX 3 /* of one blob: more would be flapping */
+
+static void again(void *ctx);
+
+void watch_start(struct transfer_engine *engine)
+{
+	if (!engine->watch)
+		engine->watch =
+			http_timer_start(engine->options.loop, SOURCE_TICK_MS, again, engine);
+}
+
+/* Each set once: several jobs share one. */
+static void tick_sets(struct transfer_engine *e, uint64_t now_ms)
+{
+	for (const struct job *j = e->running; j; j = j->next) {
+		const struct job *before = e->running;
+
+		if (!j->measured)
+			continue;
+		while (before != j && (!before->measured || before->sources != j->sources))
+			before = before->next;
+		if (before == j)
+			source_tick(j->sources, now_ms);
+	}
+}
+
+/* The source that it had better go on at; false: it stays. */
+static bool should_move(struct job *j, uint64_t now_ms, size_t *ret_to)
+{
+	const struct producer *p = &j->producer;
+	bool known;
+	double rate;
+
+	if (!j->measured || p->kind != PRODUCER_SOURCE)
+		return false;
+	rate = meter_tick(j, now_ms, &known);
+	/* After wrong content of several origins the whole must come from one. */
+	return known && !j->one_source && j->moves < MOVES_MAX &&
+	       source_better(j->sources,
+		       &j->trials,
+		       p->source,
+		       j->size - j->position,
+		       rate,
+		       now_ms - p->meter.begun_ms,
+		       now_ms,
+		       ret_to);
+}
+
+static void move_blobs(struct transfer_engine *e, uint64_t now_ms)
+{
+	struct job *next;
+
+	for (struct job *j = e->running; j; j = next) {
+		size_t to;
+
+		next = j->next;
+		if (should_move(j, now_ms, &to))
+			fetch_move(j, to);
+	}
+}
+
+static void again(void *ctx)
+{
+	struct transfer_engine *e = ctx;
+	uint64_t now_ms = clock_mono_ms();
+
+	e->watch = NULL;
+	if (e->n_measured == 0)
+		return;
+	watch_start(e);
+	tick_sets(e, now_ms);
+	move_blobs(e, now_ms);
+	/* There may be more places now. */
+	schedule_run(e);
+}

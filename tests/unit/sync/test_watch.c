@@ -1,0 +1,219 @@
+#include "scene.h"
+
+/* ---- helpers ---- */
+
+static struct digest image_at(struct fake *f, const char *tag, const char *layer)
+{
+	AUTO_FREE char *text = image_text(f, "a/b", layer);
+
+	return fake_manifest(f, "a/b", tag, MEDIA_OCI_MANIFEST, text);
+}
+
+struct seen {
+	char *freshness;
+	int64_t lag_sec;
+	size_t n;
+};
+
+static bool on_observation(void *ctx, const struct state_observation *row)
+{
+	struct seen *seen = ctx;
+
+	assert_string_equal(row->upstream, "test");
+	assert_string_equal(row->repository, "a/b");
+	str_replace(&seen->freshness, row->freshness);
+	seen->lag_sec = row->lag_sec;
+	seen->n++;
+	return true;
+}
+
+/* Of the one tag at the one mirror. */
+static void assert_seen(struct scene *s, const char *freshness)
+{
+	struct seen seen = {.n = 0};
+
+	assert_int_equal(state_observations(s->state, "test", on_observation, &seen, NULL), 0);
+	assert_int_equal(seen.n, 1);
+	assert_string_equal(seen.freshness, freshness);
+	free(seen.freshness);
+}
+
+static enum fake_turn says_403(struct fake *f, struct peer_conn *c)
+{
+	(void)f;
+	return fake_refuse(c, 403, "");
+}
+
+static enum fake_turn says_503(struct fake *f, struct peer_conn *c)
+{
+	(void)f;
+	return fake_refuse(c, 503, "");
+}
+
+/* The authority has the image; the rule copies it. */
+static struct fake *prepare(struct scene *s)
+{
+	struct fake *mirror = mirror_add(s, false);
+
+	(void)image_put(s, "a/b", "latest", "layer");
+	(void)rule_add(s, "a/b", NULL, 1);
+	return mirror;
+}
+
+/* ---- what a run sees of a mirror ---- */
+
+static void a_mirror_with_the_same_digest_is_fresh(void **state)
+{
+	struct scene *s = *state;
+	struct fake *mirror = prepare(s);
+
+	(void)image_at(mirror, "latest", "layer");
+	run(s);
+	assert_seen(s, "fresh");
+}
+
+static void a_mirror_without_the_tag_is_missing_it(void **state)
+{
+	struct scene *s = *state;
+
+	(void)prepare(s);
+	run(s);
+	assert_seen(s, "missing");
+}
+
+static void a_mirror_that_refuses_is_denied(void **state)
+{
+	struct scene *s = *state;
+
+	prepare(s)->first = says_403;
+	run(s);
+	assert_seen(s, "denied");
+}
+
+static void a_mirror_that_does_not_answer_is_asked_once(void **state)
+{
+	struct scene *s = *state;
+	struct fake *mirror = prepare(s);
+
+	(void)image_put(s, "a/b", "master", "second");
+	(void)image_put(s, "a/b", "nightly", "third");
+	mirror->first = says_503;
+	run(s);
+	assert_int_equal(s->result.published, 3);
+	/* As many as are looked at side by side, and no more. */
+	assert_in_range(fake_count(mirror, "HEAD /v2/a/b/manifests/"), 1, 4);
+}
+
+static void a_foreign_digest_has_diverged_and_is_not_obeyed(void **state)
+{
+	struct scene *s = *state;
+	struct fake *mirror = prepare(s);
+
+	(void)image_at(mirror, "latest", "evil");
+	run(s);
+	assert_seen(s, "diverged");
+	assert_false(target_has_layer(&s->to, "a/b", "evil"));
+	assert_true(target_has_layer(&s->to, "a/b", "layer"));
+}
+
+static void an_old_digest_is_a_lag_of_tag_or_content(void **state)
+{
+	struct scene *s = *state;
+	struct fake *mirror = prepare(s);
+	struct digest old = image_at(mirror, "latest", "layer");
+	struct state_version version = {.digest = old, .first_seen = clock_wall_sec() - 1000};
+
+	assert_int_equal(state_history_add(s->state, "from", "a/b", "latest", &version, NULL), 0);
+	(void)image_put(s, "a/b", "latest", "newer");
+	run(s);
+	assert_seen(s, "content lag");
+}
+
+static void an_old_tag_over_new_content_is_a_tag_lag(void **state)
+{
+	struct scene *s = *state;
+	struct fake *mirror = prepare(s);
+	struct digest old = image_at(mirror, "latest", "layer");
+	struct state_version version = {.digest = old, .first_seen = clock_wall_sec() - 1000};
+
+	assert_int_equal(state_history_add(s->state, "from", "a/b", "latest", &version, NULL), 0);
+	(void)image_put(s, "a/b", "latest", "newer");
+	(void)image_at(mirror, NULL, "newer");
+	run(s);
+	assert_seen(s, "tag lag");
+}
+
+static void an_index_of_the_same_children_is_named_re_encoded_and_gives_blobs(void **state)
+{
+	struct scene *s = *state;
+	struct fake *mirror = mirror_add(s, false);
+	AUTO_FREE char *image = image_text(&s->from, "a/b", "layer");
+	AUTO_FREE char *again = image_text(mirror, "a/b", "layer");
+	struct digest d = fake_manifest(&s->from, "a/b", NULL, MEDIA_OCI_MANIFEST, image);
+	AUTO_FREE char *line = entry(MEDIA_OCI_MANIFEST, &d, strlen(image));
+	AUTO_FREE char *index = index_of(line);
+	AUTO_FREE char *spaced = xasprintf(" %s", index);
+
+	(void)fake_manifest(mirror, "a/b", NULL, MEDIA_OCI_MANIFEST, again);
+	(void)fake_manifest(&s->from, "a/b", "latest", MEDIA_OCI_INDEX, index);
+	(void)fake_manifest(mirror, "a/b", "latest", MEDIA_OCI_INDEX, spaced);
+	(void)rule_add(s, "a/b", NULL, 1);
+	run(s);
+	assert_seen(s, "re-encoded");
+	assert_all_published(s, 1);
+}
+
+static void a_tag_is_not_looked_at_again_before_its_time(void **state)
+{
+	struct scene *s = *state;
+	struct fake *mirror = prepare(s);
+	unsigned before;
+
+	(void)image_at(mirror, "latest", "layer");
+	run(s);
+	before = fake_count(mirror, "HEAD /v2/a/b/manifests/latest");
+	assert_int_equal(before, 1);
+	run(s);
+	assert_int_equal(fake_count(mirror, "HEAD /v2/a/b/manifests/latest"), before);
+}
+
+static void private_names_are_not_looked_at_in_mirrors(void **state)
+{
+	struct scene *s = *state;
+	struct fake *mirror = prepare(s);
+
+	s->rules[0].authority_only = true;
+	run(s);
+	assert_int_equal(fake_count(mirror, ""), 0);
+}
+
+static void a_plan_asks_no_mirror_for_tags(void **state)
+{
+	struct scene *s = *state;
+	struct fake *mirror = prepare(s);
+
+	s->options.plan_only = true;
+	assert_int_equal(run_rc(s, NULL), 0);
+	assert_int_equal(fake_count(mirror, "HEAD /v2/a/b/manifests/latest"), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		T(a_mirror_with_the_same_digest_is_fresh),
+		T(a_mirror_without_the_tag_is_missing_it),
+		T(a_mirror_that_refuses_is_denied),
+		T(a_mirror_that_does_not_answer_is_asked_once),
+		T(a_foreign_digest_has_diverged_and_is_not_obeyed),
+		T(an_old_digest_is_a_lag_of_tag_or_content),
+		T(an_old_tag_over_new_content_is_a_tag_lag),
+		T(an_index_of_the_same_children_is_named_re_encoded_and_gives_blobs),
+		T(a_tag_is_not_looked_at_again_before_its_time),
+		T(private_names_are_not_looked_at_in_mirrors),
+		T(a_plan_asks_no_mirror_for_tags),
+#undef T
+	};
+
+	return cmocka_run_group_tests_name("sync/watch", tests, NULL, NULL);
+}
