@@ -1,7 +1,7 @@
 /* sources.c - what the tables of the state say of each source. */
 #include "sources.h"
 
-#include "source/latency_code.h"
+#include "source/estimate.h"
 #include "util/mem.h"
 
 /* ---- rows ---- */
@@ -99,9 +99,7 @@ static bool add_estimate(void *ctx, const struct state_estimate *from)
 	b.rate = from->rate;
 	b.rate_at = from->rate_at;
 	b.rtt_us = from->rtt_us;
-	if (from->histogram &&
-		latency_decode(
-			from->histogram, from->histogram_len, from->histogram_at, &latency)) {
+	if (from->histogram && latency_decode(from->histogram, from->histogram_len, &latency)) {
 		b.latency_us = latency_quantile(&latency, 0.5);
 		b.latency_at = from->histogram_at;
 	}
