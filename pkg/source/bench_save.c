@@ -4,7 +4,6 @@
 #include <math.h>
 
 #include "source/estimate.h"
-#include "source/latency_code.h"
 
 #define US_PER_MS 1000.0
 
@@ -14,7 +13,7 @@ static int save_row(const struct bench_row *row, const char *upstream, struct st
 	double rates[BENCH_ROUNDS_MAX], deviation;
 	size_t n = bench_rates(row, rates);
 	struct latency_estimate warm = {.at_sec = 0};
-	unsigned char histogram[STATE_HISTOGRAM_MAX];
+	unsigned char histogram[LATENCY_ENCODED_MAX];
 	struct state_estimate e = {
 		.upstream = upstream,
 		.source = row->name,
@@ -23,7 +22,7 @@ static int save_row(const struct bench_row *row, const char *upstream, struct st
 
 	for (size_t i = 0; i < row->n_warm; i++)
 		latency_add(&warm, (uint64_t)(row->warm[i] * US_PER_MS), now_sec);
-	e.histogram_len = row->n_warm > 0 ? latency_encode(&warm, histogram, sizeof(histogram)) : 0;
+	e.histogram_len = row->n_warm > 0 ? latency_encode(&warm, histogram) : 0;
 	if (e.histogram_len > 0) {
 		e.histogram = histogram;
 		e.histogram_at = now_sec;
