@@ -297,40 +297,51 @@ static struct bench_work *work_of(struct bench *b, const struct bench_row *row)
 	return NULL;
 }
 
-/* Two that are equally fast, at once: together they are twice as fast, or share what limits them.
- */
-static void try_together(struct bench *b)
+static bool is_sound(const struct trial *t)
 {
-	struct bench_row *rows = b->result->rows;
-	struct bench_work *works[2];
-	struct trial t[2];
-	double one, sum;
-	size_t at[2];
+	return t->done && t->err.code == ERR_NONE && !t->result.bound;
+}
 
-	bench_derive(b->result, b->plan->seed);
-	if (bench_stopped(b) || !bench_tied_pair(b->result, &at[0], &at[1]) ||
-		!bytes_are_left(b, 2 * b->budget.trial_bytes))
-		return;
-	for (int i = 0; i < 2; i++)
-		works[i] = work_of(b, &rows[at[i]]);
-	if (!bench_works(works[0]) || !bench_works(works[1]) || !bench_sleep(b, b->budget.idle_ms))
-		return;
-	bench_tell(b, BENCH_TOGETHER, works[0]->row->name, 0, 0, 0);
-	for (int i = 0; i < 2; i++)
-		trial_start(&t[i], b, works[i], false);
-	(void)bench_wait(b, both_done, t);
-	sum = t[0].result.rate + t[1].result.rate;
-	one = rows[at[0]].rate > rows[at[1]].rate ? rows[at[0]].rate : rows[at[1]].rate;
-	if (t[0].done && t[1].done && t[0].err.code == ERR_NONE && t[1].err.code == ERR_NONE &&
-		!t[0].result.bound && !t[1].result.bound && sum < BENCH_SHARED * one)
+/* sum: of both at once; one: the faster one alone. */
+static void judge_together(
+	struct bench *b, const struct bench_row *x, const struct bench_row *y, double sum)
+{
+	double one = x->rate > y->rate ? x->rate : y->rate;
+
+	if (sum < BENCH_SHARED * one)
 		bench_warn(b,
 			"access link limited (~%.1f MiB/s): %s and %s together gave %.1f MiB/s, one "
 			"alone %.1f: bulk ranks of the tied sources are not meaningful",
 			sum / BENCH_MIB,
-			works[0]->row->name,
-			works[1]->row->name,
+			x->name,
+			y->name,
 			sum / BENCH_MIB,
 			one / BENCH_MIB);
+}
+
+/* Two that are equally fast, at once: together they are twice as fast, or share what limits them.
+ */
+static void try_together(struct bench *b)
+{
+	const struct bench_row *rows = b->result->rows;
+	struct bench_work *x, *y;
+	struct trial t[2];
+	size_t first, second;
+
+	bench_derive(b->result, b->plan->seed);
+	if (bench_stopped(b) || !bench_tied_pair(b->result, &first, &second) ||
+		!bytes_are_left(b, 2 * b->budget.trial_bytes))
+		return;
+	x = work_of(b, &rows[first]);
+	y = work_of(b, &rows[second]);
+	if (!x || !y || !bench_works(x) || !bench_works(y) || !bench_sleep(b, b->budget.idle_ms))
+		return;
+	bench_tell(b, BENCH_TOGETHER, rows[first].name, 0, 0, 0);
+	trial_start(&t[0], b, x, false);
+	trial_start(&t[1], b, y, false);
+	(void)bench_wait(b, both_done, t);
+	if (is_sound(&t[0]) && is_sound(&t[1]))
+		judge_together(b, &rows[first], &rows[second], t[0].result.rate + t[1].result.rate);
 	for (int i = 0; i < 2; i++) {
 		probe_cancel(&t[i].probe);
 		error_clear(&t[i].err);
