@@ -129,7 +129,8 @@ static double t_quantile(size_t degrees)
 	if (degrees <= T_TABLE_MAX)
 		return t_table[degrees - 1];
 	return z + (pow(z, 3) + z) / (4 * v) +
-	       (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / (96 * v * v);
+	       (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / (96 * v * v) +
+	       (3 * pow(z, 7) + 19 * pow(z, 5) + 17 * pow(z, 3) - 15 * z) / (384 * pow(v, 3));
 }
 
 struct interval stat_mean_interval(const double *v, size_t n)
@@ -159,15 +160,17 @@ static uint64_t next_random(uint64_t *seed)
 static void resample(const struct sample *s, uint64_t *seed, struct sample *ret)
 {
 	uint32_t times[COMPARE_MAX] = {0};
-	size_t n = 0;
+	size_t at = 0;
 
 	for (size_t i = 0; i < s->n; i++)
 		times[(next_random(seed) >> 32) * s->n >> 32]++;
+	ret->n = s->n;
 	for (size_t i = 0; i < s->n; i++) {
-		for (uint32_t k = 0; k < times[i]; k++)
-			ret->v[n++] = s->v[i];
+		while (times[at] == 0)
+			at++;
+		times[at]--;
+		ret->v[i] = s->v[at];
 	}
-	ret->n = n;
 }
 
 static struct interval percentile_interval(double *rounds)

@@ -89,7 +89,7 @@ static void fill_matrix(double *matrix, size_t k, const struct placed *order, si
 void rank_contestants(const struct contestant *c, size_t k, bool higher, unsigned *ret_rank,
 	bool *ret_tied, double *ret_p)
 {
-	struct placed order[CONTESTANTS_MAX];
+	struct placed order[CONTESTANTS_MAX] = {{0}};
 	double p[PAIRS_MAX];
 	size_t n, first = 0; /* of the current group */
 

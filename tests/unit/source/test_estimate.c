@@ -205,6 +205,17 @@ static void quantiles_of_a_spread_follow_it(void **state)
 	}
 }
 
+static void half_of_two_is_the_lower_one(void **state)
+{
+	struct latency_estimate e = {0};
+
+	(void)state;
+	latency_add(&e, 10000, NOW);
+	latency_add(&e, 100000, NOW);
+	assert_close((double)latency_quantile(&e, 0.5), 10e3, 0.10);
+	assert_close((double)latency_quantile(&e, 0.51), 100e3, 0.10);
+}
+
 static void times_beyond_the_buckets_fall_into_the_outermost(void **state)
 {
 	struct latency_estimate e = {0}, f = {0};
@@ -453,6 +464,7 @@ int main(void)
 		cmocka_unit_test(a_clock_that_jumps_ahead_ages_and_no_more),
 		cmocka_unit_test(quantiles_are_within_a_tenth),
 		cmocka_unit_test(quantiles_of_a_spread_follow_it),
+		cmocka_unit_test(half_of_two_is_the_lower_one),
 		cmocka_unit_test(times_beyond_the_buckets_fall_into_the_outermost),
 		cmocka_unit_test(nothing_has_no_quantile),
 		cmocka_unit_test(a_count_halves_each_hour),
