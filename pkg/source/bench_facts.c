@@ -5,7 +5,7 @@
 #include "util/mem.h"
 
 #define AT_ONCE             8   /* requests at one source: HTTP_CONNECTIONS_DEFAULT */
-#define JUDGED_MAX          4   /* freshness_judge() asks for three things at most */
+#define JUDGED_MAX          5   /* freshness_judge() asks for four things at most */
 #define FORBIDDEN_BY_METHOD 405 /* RFC 9110 15.5.6 */
 
 /* ---- who has it ---- */
@@ -196,6 +196,22 @@ static void ask_again(struct bench *b, struct tag_history *history)
 	bench_ask_clear(&ask);
 }
 
+/* Whether the authority has what the mirror calls by the tag: then it is an older one. */
+static bool ask_origin(struct bench *b, const struct bench_work *work)
+{
+	struct bench_ask ask = {
+		.work = &b->works[b->reference],
+		.question = PROBE_MANIFEST_HEAD,
+		.digest = work->row->tag_digest,
+	};
+	bool has;
+
+	bench_ask_all(b, &ask, 1);
+	has = ask.err.code == ERR_NONE;
+	bench_ask_clear(&ask);
+	return has;
+}
+
 static void judge(struct bench *b, struct bench_work *work, struct freshness_facts *facts,
 	const struct bench_sample *s)
 {
@@ -211,6 +227,9 @@ static void judge(struct bench *b, struct bench_work *work, struct freshness_fac
 		} else if (row->freshness.ask_again) {
 			ask_again(b, &history);
 			facts->asked_again = true;
+		} else if (row->freshness.ask_origin) {
+			facts->origin_has = ask_origin(b, work);
+			facts->asked_origin = true;
 		} else if (row->freshness.ask_children) {
 			/* Asked once: without an answer they count as different. */
 			facts->same_children = ask_children(b, work, s);

@@ -50,11 +50,19 @@ static struct freshness_verdict judge_lag(
 	return v;
 }
 
-/* A digest that is not known of the authority: it may have moved since it was asked. */
-static struct freshness_verdict judge_unknown_digest(const struct freshness_facts *facts)
+/*
+ * A digest that is not known of the authority: it may have moved since it was asked, or before we
+ * ever asked; then it still has the old content.
+ */
+static struct freshness_verdict judge_unknown_digest(
+	const struct tag_history *h, const struct freshness_facts *facts, int64_t now_sec)
 {
 	if (!facts->asked_again)
 		return (struct freshness_verdict){.ask_again = true};
+	if (!facts->asked_origin)
+		return (struct freshness_verdict){.ask_origin = true};
+	if (facts->origin_has)
+		return judge_lag(facts, h->versions[0].first_seen_sec, now_sec);
 	if (!facts->asked_children)
 		return (struct freshness_verdict){.ask_children = true};
 	return final(facts->same_children ? FRESH_REENCODED : FRESH_DIVERGED);
@@ -75,7 +83,7 @@ struct freshness_verdict freshness_judge(
 		return (struct freshness_verdict){.ask_again = !facts->asked_again};
 	i = find_version(h, &facts->digest);
 	if (i == h->n)
-		return judge_unknown_digest(facts);
+		return judge_unknown_digest(h, facts, now_sec);
 	if (i + 1 < h->n)
 		return judge_lag(facts, h->versions[i + 1].first_seen_sec, now_sec);
 	if (facts->blobs_missing)

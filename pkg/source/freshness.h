@@ -66,16 +66,21 @@ struct freshness_facts {
 	bool blobs_missing; /* with has_content: a layer was looked for and is not there */
 	bool asked_again; /* the history holds an answer of the authority younger than the mirror's,
 			   * because a verdict wanted it */
+	bool asked_origin; /* whether the authority has the mirror's digest, in the same repository
+			    */
+	bool origin_has;
 	bool asked_children;
 	bool same_children; /* the mirror's index lists the same children as the authority's */
 };
 struct freshness_verdict {
 	enum freshness state;
-	int64_t lag_sec;   /* since the authority moved on from the mirror's digest; 0: no lag, or
-			      unknown */
+	int64_t lag_sec;   /* since the authority moved on from the mirror's digest, at least: of a
+			      move before our first look, since that look; 0: no lag, or unknown */
 	bool ask_content;  /* more must be asked to tell: HEAD of the authority's digest at the
 			      mirror */
 	bool ask_again;    /* ... the authority once more: the mirror may be ahead */
+	bool ask_origin;   /* ... HEAD of the mirror's digest at the authority: it may be an older
+			      one that we never saw there */
 	bool ask_children; /* ... the mirror's manifest, to compare its children */
 };
 /*

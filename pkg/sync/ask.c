@@ -19,11 +19,13 @@ struct vote {
 struct ask {
 	struct sync_run *run;
 	struct ask_request request;
-	size_t source; /* that is asked now */
+	size_t source;  /* that is asked now */
+	unsigned tries; /* at the authority */
 	struct registry_call *call;
-	struct http_timer *timer;
-	struct error err; /* why the authority did not answer */
-	struct buf said;  /* by the others, instead of an answer */
+	struct http_timer *timer;    /* of the next try, or of patience with this one */
+	registry_reply_fn *answered; /* of the call, for when patience ends */
+	struct error err;            /* why the authority did not answer */
+	struct buf said;             /* by the others, instead of an answer */
 	struct vote votes[SOURCES_MAX];
 	size_t n_votes;
 };
@@ -273,6 +275,25 @@ static bool give_stale(struct ask *a)
 	return true;
 }
 
+/* ---- patience ---- */
+
+static void out_of_patience(void *ctx)
+{
+	struct ask *a = ctx;
+	AUTO(error_clear) struct error err = ERROR_INIT;
+
+	a->timer = NULL;
+	registry_cancel(&a->call);
+	(void)error_set(&err, ERR_TEMP, "no answer within %d s", ASK_PATIENCE_MS / 1000);
+	a->answered(a, &(struct registry_reply){.has_digest = false}, &err);
+}
+
+static void wait_for(struct ask *a, registry_reply_fn *answered)
+{
+	a->answered = answered;
+	a->timer = http_timer_start(a->run->options.loop, ASK_PATIENCE_MS, out_of_patience, a);
+}
+
 /* ---- the others ---- */
 
 static void ask_next(struct ask *a);
@@ -386,6 +407,7 @@ static void other_done(void *ctx, struct registry_reply *reply, struct error *er
 	struct vote *v;
 
 	a->call = NULL;
+	http_timer_stop(&a->timer);
 	source_note(&set->items[a->source], err);
 	if (err) {
 		say(a, "", error_text(err), "");
@@ -432,9 +454,24 @@ static void ask_next(struct ask *a)
 	name = source_repository(s, a->request.repository);
 	get.repository = name;
 	a->call = registry_manifest_head(s->registry, &get);
+	wait_for(a, other_done);
 }
 
 /* ---- the authority ---- */
+
+static void begin(void *ctx);
+
+/* Once more, where it may be a passing fault: not when it said how long to stay away. */
+static bool try_again(struct ask *a, const struct error *err)
+{
+	if (err->code != ERR_TEMP || err->retry_sec > 0 || ++a->tries >= AUTHORITY_ATTEMPTS)
+		return false;
+	a->timer = http_timer_start(a->run->options.loop,
+		backoff_ms(SOURCE_BACKOFF_MS, SOURCE_BACKOFF_CAP_MS, a->tries),
+		begin,
+		a);
+	return true;
+}
 
 static void authority_done(void *ctx, struct registry_reply *reply, struct error *err)
 {
@@ -442,7 +479,10 @@ static void authority_done(void *ctx, struct registry_reply *reply, struct error
 	struct source_set *set = a->request.sources;
 
 	a->call = NULL;
+	http_timer_stop(&a->timer);
 	source_note(&set->items[set->authority], err);
+	if (err && has_others(&a->request) && try_again(a, err))
+		return;
 	ask_authority_failed(a->run, set, err);
 	if (!err) {
 		remember(a, &reply->digest);
@@ -472,7 +512,7 @@ static void begin(void *ctx)
 	struct registry_get get = {
 		.repository = name,
 		.reference = q->tag,
-		.attempts = others ? AUTHORITY_ATTEMPTS : REGISTRY_ATTEMPTS,
+		.attempts = others ? 1 : REGISTRY_ATTEMPTS,
 		.lane = transfer_lane(a->run->options.engine),
 		.done = authority_done,
 		.ctx = a,
@@ -485,6 +525,8 @@ static void begin(void *ctx)
 	}
 	a->call = q->body ? registry_manifest_get(authority->registry, &get)
 			  : registry_manifest_head(authority->registry, &get);
+	if (others)
+		wait_for(a, authority_done);
 }
 
 struct ask *ask_tag(struct sync_run *run, const struct ask_request *request)

@@ -20,6 +20,11 @@
 #define AUTHORITY_DOWN_MS 30000
 /* Tries at the authority when somebody else may answer; REGISTRY_ATTEMPTS when nobody may. */
 #define AUTHORITY_ATTEMPTS 2
+/*
+ * One question may take so long when somebody else may answer it.  A connection and a first byte
+ * fit (http/host.h); what does not is a host's gate that a 429 closed for minutes.
+ */
+#define ASK_PATIENCE_MS 15000
 
 /*
  * Tags whose answer has outlived its time that one run asks one authority for again (`tag-cache:

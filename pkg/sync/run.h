@@ -233,7 +233,8 @@ struct sync_run {
 
 	struct repo *repos;
 	size_t n_repos, cap_repos;
-	struct authority *authorities; /* of the upstreams that were asked */
+	struct http_timer *watch_timer; /* ends the look at the mirrors */
+	struct authority *authorities;  /* of the upstreams that were asked */
 	size_t n_authorities, cap_authorities;
 	struct spot *spots;
 	size_t n_spots, cap_spots;

@@ -16,6 +16,7 @@
 	512            /* images that are considered in one run: a look costs a read of the state \
 			*/
 #define WATCH_WINDOW 4 /* tags looked at at once */
+#define WATCH_MS     15000 /* the run ends after so long, whatever a mirror still owes */
 
 /* One tag at one mirror. */
 struct watch {
@@ -109,8 +110,8 @@ static void conclude(struct watch *w, const struct freshness_verdict *v)
 
 	if (v->state == FRESH_DIVERGED)
 		run_note(w->run,
-			"mirror %s says that %s:%s is %s, which the authority never said; its tags are "
-			"not used, and its bytes only by digest",
+			"mirror %s says that %s:%s is %s, which the authority does not have; its tags "
+			"are not used, and its bytes only by digest",
 			mirror_of(w)->name,
 			row.repository,
 			row.tag,
@@ -166,14 +167,30 @@ static void authority_answered(void *ctx, struct registry_reply *reply, struct e
 
 	w->call = NULL;
 	source_note(authority_of(w), err);
+	if (err) { /* nothing can be said of the mirror then */
+		w->facts.answered = false;
+		look_on(w);
+		return;
+	}
 	w->facts.asked_again = true;
-	if (!err)
-		ask_learnt(w->run,
-			rule_of(w)->sources,
-			repository_of(w),
-			tag_of(w),
-			&reply->digest,
-			&w->history);
+	ask_learnt(w->run,
+		rule_of(w)->sources,
+		repository_of(w),
+		tag_of(w),
+		&reply->digest,
+		&w->history);
+	look_on(w);
+}
+
+static void origin_answered(void *ctx, struct registry_reply *reply, struct error *err)
+{
+	struct watch *w = ctx;
+
+	(void)reply;
+	w->call = NULL;
+	source_note(authority_of(w), err);
+	w->facts.asked_origin = true;
+	w->facts.origin_has = !err;
 	look_on(w);
 }
 
@@ -262,6 +279,8 @@ static void look_on(struct watch *w)
 		done(w);
 	else if (v.ask_again)
 		head(w, authority_of(w), tag_of(w), authority_answered);
+	else if (v.ask_origin)
+		head(w, authority_of(w), digest_format(&w->facts.digest, text), origin_answered);
 	else if (v.ask_content)
 		head(w, mirror_of(w), digest_format(current(w), text), content_answered);
 	else if (v.ask_children)
@@ -275,7 +294,7 @@ static void look(struct sync_run *run, size_t i)
 	struct watch_list *list = run->window.items;
 	struct watch *w = &list->items[i];
 
-	if (*silent_of(w) & 1u << w->source)
+	if (*silent_of(w) & 1u << w->source || mirror_of(w)->parked_until_ms > clock_mono_ms())
 		done(w);
 	else
 		head(w, mirror_of(w), tag_of(w), tag_answered);
@@ -362,6 +381,15 @@ static bool has_mirrors(const struct sync_run *run)
 	return false;
 }
 
+/* A mirror may have closed its gate for minutes: nobody waits for that. */
+static void time_is_up(void *ctx)
+{
+	struct sync_run *run = ctx;
+
+	run->watch_timer = NULL;
+	run->canceled = true;
+}
+
 int watch_phase(struct sync_run *run, struct error *err)
 {
 	struct watch_list list = {.n = 0};
@@ -374,7 +402,9 @@ int watch_phase(struct sync_run *run, struct error *err)
 		for (size_t i = 0; i < list.n; i++) /* before the array of answers is sized */
 			(void)ask_authority_of(run, rule_of(&list.items[i])->sources);
 		list.silent = xcalloc(run->n_authorities, sizeof(*list.silent));
+		run->watch_timer = http_timer_start(run->options.loop, WATCH_MS, time_is_up, run);
 		rc = phase_run(run, list.n, WATCH_WINDOW, look, &list, err);
+		http_timer_stop(&run->watch_timer);
 	}
 	/* Whatever stopped it: what the run was asked for is done. */
 	if (rc == 0 && run->fatal.code == ERR_NONE)

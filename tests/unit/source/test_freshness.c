@@ -51,13 +51,15 @@ static void assert_final(
 	assert_int_equal(v.lag_sec, lag_sec);
 	assert_false(v.ask_content);
 	assert_false(v.ask_again);
+	assert_false(v.ask_origin);
 	assert_false(v.ask_children);
 }
 
 enum asks {
 	CONTENT = 1,
 	AGAIN = 2,
-	CHILDREN = 4
+	CHILDREN = 4,
+	ORIGIN = 8
 };
 
 static void assert_asks(struct tag_history h, struct freshness_facts facts, enum asks asks)
@@ -68,6 +70,7 @@ static void assert_asks(struct tag_history h, struct freshness_facts facts, enum
 	assert_int_equal(v.ask_content, asks == CONTENT);
 	assert_int_equal(v.ask_again, asks == AGAIN);
 	assert_int_equal(v.ask_children, asks == CHILDREN);
+	assert_int_equal(v.ask_origin, asks == ORIGIN);
 }
 
 /* ---- the history ---- */
@@ -238,11 +241,28 @@ static void a_digest_that_never_was_is_diverged_or_encoded_anew(void **state)
 	(void)state;
 	assert_asks(HISTORY(1, 2), f, AGAIN);
 	f.asked_again = true; /* and the authority said 2, as before */
+	assert_asks(HISTORY(1, 2), f, ORIGIN);
+	f.asked_origin = true; /* which does not have 9 */
 	assert_asks(HISTORY(1, 2), f, CHILDREN);
 	f.asked_children = true;
 	assert_final(HISTORY(1, 2), f, FRESH_DIVERGED, 0);
 	f.same_children = true;
 	assert_final(HISTORY(1, 2), f, FRESH_REENCODED, 0);
+}
+
+/* The mirror was behind already when the authority was first asked. */
+static void a_digest_that_the_authority_still_has_is_an_older_one(void **state)
+{
+	struct freshness_facts f = answer(9);
+
+	(void)state;
+	f.asked_again = f.asked_origin = f.origin_has = true;
+	assert_asks(HISTORY(1, 2), f, CONTENT);
+	f.asked_content = true;
+	/* At least since we know the authority. */
+	assert_final(HISTORY(1, 2), f, FRESH_CONTENT_LAG, 2 * HOUR);
+	f.has_content = true;
+	assert_final(HISTORY(2), f, FRESH_TAG_LAG, HOUR);
 }
 
 static void children_are_no_excuse_before_the_authority_was_asked_again(void **state)
@@ -284,7 +304,7 @@ static void a_clock_that_jumps_back_makes_no_lag(void **state)
 static void asking_comes_to_an_end(void **state)
 {
 	(void)state;
-	for (unsigned bits = 0; bits < 1u << 9; bits++) {
+	for (unsigned bits = 0; bits < 1u << 10; bits++) {
 		struct tag_history h = HISTORY(1, 2);
 		struct freshness_facts f = answer(bits % 4);
 		unsigned asked = 0;
@@ -295,10 +315,13 @@ static void asking_comes_to_an_end(void **state)
 		for (;;) {
 			struct freshness_verdict v = freshness_judge(&h, &f, NOW);
 
-			if (!v.ask_content && !v.ask_again && !v.ask_children)
+			if (!v.ask_content && !v.ask_again && !v.ask_children && !v.ask_origin)
 				break;
-			assert_int_equal(v.ask_content + v.ask_again + v.ask_children, 1);
-			assert_true(++asked <= 3);
+			assert_int_equal(
+				v.ask_content + v.ask_again + v.ask_children + v.ask_origin, 1);
+			assert_true(++asked <= 4);
+			f.origin_has = v.ask_origin ? bits >> 9 & 1 : f.origin_has;
+			f.asked_origin |= v.ask_origin;
 			f.asked_content |= v.ask_content;
 			f.has_content = v.ask_content ? bits >> 5 & 1 : f.has_content;
 			f.blobs_missing = f.has_content && (bits >> 6 & 1);
@@ -501,6 +524,7 @@ int main(void)
 		cmocka_unit_test(a_mirror_that_was_ahead_is_skewed_when_the_authority_agrees),
 		cmocka_unit_test(a_mirror_that_was_ahead_may_be_behind_by_then),
 		cmocka_unit_test(a_digest_that_never_was_is_diverged_or_encoded_anew),
+		cmocka_unit_test(a_digest_that_the_authority_still_has_is_an_older_one),
 		cmocka_unit_test(children_are_no_excuse_before_the_authority_was_asked_again),
 		cmocka_unit_test(without_a_history_the_authority_is_asked),
 		cmocka_unit_test(a_clock_that_jumps_back_makes_no_lag),

@@ -44,6 +44,12 @@ static enum fake_turn says_403(struct fake *f, struct peer_conn *c)
 	return fake_refuse(c, 403, "");
 }
 
+static enum fake_turn closes_the_gate(struct fake *f, struct peer_conn *c)
+{
+	(void)f;
+	return fake_refuse(c, 429, "Retry-After: 600\r\n");
+}
+
 static enum fake_turn says_503(struct fake *f, struct peer_conn *c)
 {
 	(void)f;
@@ -104,6 +110,18 @@ static void a_mirror_that_does_not_answer_is_asked_once(void **state)
 	assert_in_range(fake_count(mirror, "HEAD /v2/a/b/manifests/"), 1, 4);
 }
 
+static void a_mirror_that_closes_its_gate_does_not_hold_the_run(void **state)
+{
+	struct scene *s = *state;
+
+	(void)image_put(s, "a/b", "master", "second");
+	(void)image_put(s, "a/b", "nightly", "third");
+	prepare(s)->first = closes_the_gate;
+	run(s); /* which fails when the scene's patience ends */
+	assert_int_equal(s->result.published, 3);
+	assert_false(s->result.canceled);
+}
+
 static void a_foreign_digest_has_diverged_and_is_not_obeyed(void **state)
 {
 	struct scene *s = *state;
@@ -125,6 +143,17 @@ static void an_old_digest_is_a_lag_of_tag_or_content(void **state)
 
 	assert_int_equal(state_history_add(s->state, "from", "a/b", "latest", &version, NULL), 0);
 	(void)image_put(s, "a/b", "latest", "newer");
+	run(s);
+	assert_seen(s, "content lag");
+}
+
+static void a_mirror_that_was_behind_before_the_first_look_lags_and_has_not_diverged(void **state)
+{
+	struct scene *s = *state;
+	struct fake *mirror = prepare(s);
+
+	(void)image_at(mirror, "latest", "older");
+	(void)image_at(&s->from, NULL, "older"); /* the authority keeps what the tag was */
 	run(s);
 	assert_seen(s, "content lag");
 }
@@ -205,8 +234,10 @@ int main(void)
 		T(a_mirror_without_the_tag_is_missing_it),
 		T(a_mirror_that_refuses_is_denied),
 		T(a_mirror_that_does_not_answer_is_asked_once),
+		T(a_mirror_that_closes_its_gate_does_not_hold_the_run),
 		T(a_foreign_digest_has_diverged_and_is_not_obeyed),
 		T(an_old_digest_is_a_lag_of_tag_or_content),
+		T(a_mirror_that_was_behind_before_the_first_look_lags_and_has_not_diverged),
 		T(an_old_tag_over_new_content_is_a_tag_lag),
 		T(an_index_of_the_same_children_is_named_re_encoded_and_gives_blobs),
 		T(a_tag_is_not_looked_at_again_before_its_time),
