@@ -163,6 +163,11 @@ void meter_paused(struct job *j);
 void meter_resumed(struct job *j);
 /* The GET is over; stats NULL: it was stopped. */
 void meter_end(struct job *j, const struct registry_blob_stats *stats);
+/*
+ * Before each tick: a job that has taken a place and asks for nothing yet, or whose ring has no
+ * room, says nothing against its source.
+ */
+void meter_hold(struct job *j, uint64_t now_ms);
 /* Each second: bytes/s of the last two; 0 and *ret_known false when we were slow ourselves. */
 double meter_tick(struct job *j, uint64_t now_ms, bool *ret_known);
 

@@ -97,16 +97,22 @@ void meter_end(struct job *j, const struct registry_blob_stats *stats)
 		clock_wall_sec());
 }
 
+void meter_hold(struct job *j, uint64_t now_ms)
+{
+	if (j->reserved)
+		source_held_up(j->sources, j->reserved_at);
+	if (j->producer.meter.paused_ms == 0)
+		return;
+	meter_resumed(j);
+	j->producer.meter.paused_ms = now_ms;
+}
+
 double meter_tick(struct job *j, uint64_t now_ms, bool *ret_known)
 {
 	struct meter *m = &j->producer.meter;
 	uint64_t elapsed = now_ms - m->tick_ms;
 	double rate, both;
 
-	if (m->paused_ms > 0) {
-		meter_resumed(j);
-		m->paused_ms = now_ms;
-	}
 	rate = elapsed > 0 ? (double)(m->got - m->tick_at) * MS_PER_SEC / (double)elapsed : 0;
 	both = m->rate_before > 0 ? (rate + m->rate_before) / 2 : rate;
 	*ret_known = elapsed > 0 && !m->tick_held;

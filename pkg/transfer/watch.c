@@ -18,6 +18,9 @@ void watch_start(struct transfer_engine *engine)
 /* Each set once: several jobs share one. */
 static void tick_sets(struct transfer_engine *e, uint64_t now_ms)
 {
+	for (struct job *j = e->running; j; j = j->next)
+		if (j->measured)
+			meter_hold(j, now_ms);
 	for (const struct job *j = e->running; j; j = j->next) {
 		const struct job *before = e->running;
 
