@@ -83,7 +83,8 @@ void meter_end(struct job *j, const struct registry_blob_stats *stats)
 	if (m->window_ms > 0) {
 		sample.bytes = m->got - m->window_at;
 		sample.window_us = (m->last_ms - m->window_ms) * US_PER_MS;
-		sample.held_up = m->held_ms * HELD_SHARE > m->last_ms - m->window_ms;
+		sample.held_up =
+			j->engine->capped || m->held_ms * HELD_SHARE > m->last_ms - m->window_ms;
 	}
 	if (stats) {
 		sample.backend = stats->backend && *stats->backend ? stats->backend : NULL;
@@ -101,6 +102,10 @@ void meter_hold(struct job *j, uint64_t now_ms)
 {
 	if (j->reserved)
 		source_held_up(j->sources, j->reserved_at);
+	if (j->engine->capped && j->producer.kind == PRODUCER_SOURCE) {
+		j->producer.meter.tick_held = true;
+		source_held_up(j->sources, j->producer.source);
+	}
 	if (j->producer.meter.paused_ms == 0)
 		return;
 	meter_resumed(j);

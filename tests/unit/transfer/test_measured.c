@@ -164,6 +164,45 @@ static void a_slow_destination_is_not_the_sources_fault(void **state)
 	assert_true(source_rate(s->sources, 0) > 80000000);
 }
 
+static void a_cap_of_our_own_is_not_the_sources_fault(void **state)
+{
+	const struct http_loop_options lo = {
+		.user_agent = "test", .proxy = "", .bandwidth = 3 * 1024 * 1024};
+	struct scene *s = *state;
+	const size_t size = 4 * BIG;
+	AUTO_FREE char *bytes = content(size);
+	struct digest d = fake_blob(&s->from[0], "from/there", bytes, size);
+
+	(void)fake_blob(&s->from[1], "from/there", bytes, size);
+	/* The scene once more, on a loop that is throttled. */
+	transfer_engine_free(s->engine);
+	s->engine = NULL;
+	for (size_t i = 0; i < PLACES; i++) {
+		registry_free(s->from_registry[i]);
+		registry_free(s->to_registry[i]);
+	}
+	http_loop_free(s->loop);
+	assert_int_equal(http_loop_new(&lo, &s->loop, NULL), 0);
+	for (size_t i = 0; i < PLACES; i++) {
+		const struct http_host_options ho = {.plain = true};
+		const struct registry_options from = {.host = s->from[i].host, .plain = true};
+		const struct registry_options to = {.host = s->to[i].host, .plain = true};
+
+		assert_int_equal(http_host_set(s->loop, from.host, &ho, NULL), 0);
+		assert_int_equal(http_host_set(s->loop, to.host, &ho, NULL), 0);
+		assert_int_equal(registry_new(s->loop, &from, &s->from_registry[i], NULL), 0);
+		assert_int_equal(registry_new(s->loop, &to, &s->to_registry[i], NULL), 0);
+		s->sources->items[i].registry = s->from_registry[i];
+	}
+	measured(s, 4);
+	know(s, 0, 90000000, 1000);
+	know(s, 1, 50000000, 1000);
+	move_blob(s, &d, size, TO_FIRST);
+	assert_ok(s);
+	assert_int_equal(moves, 0);
+	assert_true(source_rate(s->sources, 0) > 80000000);
+}
+
 /* ---- in which order ---- */
 
 struct several {
@@ -577,6 +616,7 @@ int main(void)
 		SCENE(the_quicker_source_gives_the_blob),
 		SCENE(a_blob_moves_on_to_a_source_that_is_much_quicker),
 		SCENE(a_slow_destination_is_not_the_sources_fault),
+		SCENE(a_cap_of_our_own_is_not_the_sources_fault),
 		SCENE(a_small_blob_does_not_wait_for_all_large_ones),
 		SCENE(the_largest_goes_first_when_rates_are_known),
 		SCENE(a_mount_gives_its_place_back),
