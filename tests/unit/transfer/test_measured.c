@@ -361,6 +361,12 @@ static enum fake_turn has_none(struct fake *f, struct peer_conn *c)
 	return fake_hears(c, "GET ") ? fake_say(c, 404, "") : FAKE_GOES_ON;
 }
 
+static enum fake_turn has_none_for_us(struct fake *f, struct peer_conn *c)
+{
+	(void)f;
+	return fake_hears(c, "GET ") ? fake_say(c, 403, "") : FAKE_GOES_ON;
+}
+
 static enum fake_turn is_busy(struct fake *f, struct peer_conn *c)
 {
 	(void)f;
@@ -412,6 +418,54 @@ static void what_a_source_was_not_asked_for_is_not_absent(void **state)
 	move_blob(s, &d, MIDDLE, TO_STORE);
 	assert_int_equal(s->out.errors[0].code, ERR_TEMP);
 	assert_non_null(strstr(error_text(&s->out.errors[0]), "s1: not asked"));
+}
+
+static void chain_of(struct scene *s, bool any_error)
+{
+	measured(s, 4);
+	s->sources->mode = SOURCE_ORDERED;
+	s->sources->has_chain = true;
+	s->sources->chain = (struct chain){.n = 2};
+	s->sources->chain.entries[0] =
+		(struct chain_entry){.kind = CHAIN_SOURCE, .source = 0, .any_error = any_error};
+	s->sources->chain.entries[1] =
+		(struct chain_entry){.kind = CHAIN_DIRECT, .source = 1, .authority = true};
+}
+
+static void a_chain_ends_where_its_rule_says(void **state)
+{
+	struct scene *s = *state;
+	AUTO_FREE char *bytes = content(MIDDLE);
+	struct digest d = fake_blob(&s->from[1], "from/there", bytes, MIDDLE);
+
+	chain_of(s, false);
+	move_blob(s, &d, MIDDLE, TO_STORE);
+	assert_ok(s); /* 404 there goes on */
+	s->from[0].first = has_none_for_us;
+	d = fake_blob(&s->from[1], "from/there", bytes, MIDDLE - 1);
+	move_blob(s, &d, MIDDLE - 1, TO_STORE);
+	assert_int_equal(s->out.errors[0].code, ERR_AUTH);
+	assert_non_null(strstr(error_text(&s->out.errors[0]), "source s0: "));
+	assert_int_equal(fake_count(&s->from[1], A_BLOB), 1);
+	chain_of(s, true);
+	move_blob(s, &d, MIDDLE - 1, TO_STORE);
+	assert_ok(s);
+}
+
+static void a_chain_shows_the_authoritys_answer_first(void **state)
+{
+	struct scene *s = *state;
+	struct digest d = fake_digest("x", 1);
+	const char *said;
+
+	s->from[0].first = has_none_for_us;
+	chain_of(s, true);
+	move_blob(s, &d, MIDDLE, TO_STORE);
+	said = error_text(&s->out.errors[0]);
+	assert_non_null(strstr(said, "s1: "));
+	assert_true(strstr(said, "s1: ") < strstr(said, "; s0: "));
+	/* But it is not absent: s0 did not say so. */
+	assert_int_equal(s->out.errors[0].code, ERR_AUTH);
 }
 
 static void a_proven_lie_is_kept_for_other_runs(void **state)
@@ -624,6 +678,8 @@ int main(void)
 		SCENE(the_error_names_each_source_and_why),
 		SCENE(what_nobody_has_is_not_asked_for_again_at_once),
 		SCENE(what_a_source_was_not_asked_for_is_not_absent),
+		SCENE(a_chain_ends_where_its_rule_says),
+		SCENE(a_chain_shows_the_authoritys_answer_first),
 		SCENE(a_proven_lie_is_kept_for_other_runs),
 		SCENE(a_source_that_was_cut_off_is_asked_by_head_first),
 		SCENE(a_source_that_fails_its_trial_gives_no_bytes),
