@@ -92,6 +92,11 @@ int http_loop_new(
 	return 0;
 }
 
+uint64_t http_loop_bandwidth(const struct http_loop *loop)
+{
+	return loop->bandwidth;
+}
+
 /* Calls that never started; http_cancel() takes them out of their queues. */
 static void drop_waiting(struct http_loop *loop)
 {

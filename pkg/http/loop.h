@@ -43,6 +43,8 @@ NODISCARD int http_loop_new(
 void http_loop_free(struct http_loop *loop);
 DEFINE_CLEANUP(struct http_loop *, http_loop_free);
 
+uint64_t http_loop_bandwidth(const struct http_loop *loop); /* as given in the options */
+
 /*
  * Runs until stop(ctx) says true; it is asked after every round, at least every
  * 50 ms.  Fails with ERR_IO if the multi handle breaks.

@@ -98,39 +98,63 @@ static int text_length(const char *text)
 	return (int)(n > FAILURE_TEXT_MAX ? FAILURE_TEXT_MAX : n);
 }
 
-/* "a: 404 ...; b: no connection" */
+static const char *reason(const struct failures *f, const struct source_set *set,
+	const struct source_trials *trials, size_t i, uint64_t now_ms)
+{
+	switch (standing_of(f, set, trials, i, now_ms)) {
+	case FAILED:
+		return error_text(&f->each[i].err);
+	case ABSENT_BEFORE:
+		return "not there, as it said a short while ago";
+	case NOT_ASKED:
+		return "not asked: parked, or refused a short while ago";
+	case IRRELEVANT:
+		break;
+	}
+	return NULL;
+}
+
+static void append(char **text, const char *name, const char *why)
+{
+	char *longer =
+		xasprintf("%s%s%s: %.*s", *text, **text ? "; " : "", name, text_length(why), why);
+
+	free(*text);
+	*text = longer;
+}
+
+/* "a: 404 ...; b: no connection"; the one whose class is told comes first. */
 static char *list(const struct failures *f, const struct source_set *set,
-	const struct source_trials *trials, uint64_t now_ms)
+	const struct source_trials *trials, size_t first, uint64_t now_ms)
 {
 	char *text = xstrdup("");
 
+	if (first < set->n)
+		append(&text, set->items[first].name, error_text(&f->each[first].err));
 	for (size_t i = 0; i < set->n; i++) {
-		const char *why = NULL;
-		char *longer;
+		const char *why = reason(f, set, trials, i, now_ms);
 
-		switch (standing_of(f, set, trials, i, now_ms)) {
-		case IRRELEVANT:
-			continue;
-		case FAILED:
-			why = error_text(&f->each[i].err);
-			break;
-		case ABSENT_BEFORE:
-			why = "not there, as it said a short while ago";
-			break;
-		case NOT_ASKED:
-			why = "not asked: parked, or refused a short while ago";
-			break;
-		}
-		longer = xasprintf("%s%s%s: %.*s",
-			text,
-			*text ? "; " : "",
-			set->items[i].name,
-			text_length(why),
-			why);
-		free(text);
-		text = longer;
+		if (why && i != first)
+			append(&text, set->items[i].name, why);
 	}
 	return text;
+}
+
+/* Of the newest failure that is not "not there"; ERR_NOTFOUND when there is none. */
+static enum errc worse_than_absent(const struct failures *f)
+{
+	enum errc code = ERR_NOTFOUND;
+	unsigned turn = 0;
+
+	for (size_t i = 0; f->each && i < SOURCES_MAX; i++) {
+		const struct failure *one = &f->each[i];
+
+		if (one->turn <= turn || one->err.code == ERR_NOTFOUND)
+			continue;
+		turn = one->turn;
+		code = one->err.code;
+	}
+	return code;
 }
 
 static size_t count(const struct failures *f, const struct source_set *set,
@@ -163,13 +187,15 @@ void failures_conclude(const struct failures *f, const struct source_set *set,
 		error_copy(&told, &f->each[one].err);
 	else
 		told.code = ERR_NOTFOUND;
-	/* Whoever was not asked did not say "not there" (promise 5). */
+	/* Whoever was not asked, or gave no answer, did not say "not there" (promise 5). */
+	if (told.code == ERR_NOTFOUND)
+		told.code = worse_than_absent(f);
 	if (told.code == ERR_NOTFOUND && unasked > 0)
 		told.code = ERR_TEMP;
 	if (count(f, set, trials, now_ms, FAILED) == 1 && unasked + absent == 0) {
 		(void)error_wrap(&told, -(int)told.code, "source %s", set->items[one].name);
 	} else {
-		text = list(f, set, trials, now_ms);
+		text = list(f, set, trials, one, now_ms);
 		free(told.msg);
 		told.msg = steal(&text);
 	}

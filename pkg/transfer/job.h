@@ -163,6 +163,11 @@ void meter_paused(struct job *j);
 void meter_resumed(struct job *j);
 /* The GET is over; stats NULL: it was stopped. */
 void meter_end(struct job *j, const struct registry_blob_stats *stats);
+/*
+ * Before each tick: a job that has taken a place and asks for nothing yet, or whose ring has no
+ * room, says nothing against its source.
+ */
+void meter_hold(struct job *j, uint64_t now_ms);
 /* Each second: bytes/s of the last two; 0 and *ret_known false when we were slow ourselves. */
 double meter_tick(struct job *j, uint64_t now_ms, bool *ret_known);
 
@@ -210,11 +215,13 @@ struct transfer_engine {
 	bool measured_turn;                       /* which of the two is served first now */
 	struct job *running;                      /* in order of start */
 	size_t n_running;
-	uint64_t waiting_bytes;   /* of measured ones */
-	size_t n_measured;        /* of them */
-	size_t n_small;           /* of these, that are small */
-	struct http_timer *watch; /* each second while measured jobs run */
-	char **ring_pool;         /* memory of rings that no job uses now */
+	uint64_t waiting_bytes;         /* of measured ones */
+	size_t n_measured;              /* of those that run */
+	size_t n_small;                 /* of these, that are small */
+	struct http_timer *watch;       /* each second while measured jobs run */
+	uint64_t watch_ms, watch_bytes; /* when it ran last, and `bytes` then */
+	bool capped;                    /* the configured bandwidth was used up in that second */
+	char **ring_pool;               /* memory of rings that no job uses now */
 	size_t n_ring_pool;
 	uint64_t spool_used; /* bytes promised to running jobs */
 	uint64_t bytes;      /* received from sources */

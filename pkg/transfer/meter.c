@@ -83,7 +83,8 @@ void meter_end(struct job *j, const struct registry_blob_stats *stats)
 	if (m->window_ms > 0) {
 		sample.bytes = m->got - m->window_at;
 		sample.window_us = (m->last_ms - m->window_ms) * US_PER_MS;
-		sample.held_up = m->held_ms * HELD_SHARE > m->last_ms - m->window_ms;
+		sample.held_up =
+			j->engine->capped || m->held_ms * HELD_SHARE > m->last_ms - m->window_ms;
 	}
 	if (stats) {
 		sample.backend = stats->backend && *stats->backend ? stats->backend : NULL;
@@ -97,16 +98,26 @@ void meter_end(struct job *j, const struct registry_blob_stats *stats)
 		clock_wall_sec());
 }
 
+void meter_hold(struct job *j, uint64_t now_ms)
+{
+	if (j->reserved)
+		source_held_up(j->sources, j->reserved_at);
+	if (j->engine->capped && j->producer.kind == PRODUCER_SOURCE) {
+		j->producer.meter.tick_held = true;
+		source_held_up(j->sources, j->producer.source);
+	}
+	if (j->producer.meter.paused_ms == 0)
+		return;
+	meter_resumed(j);
+	j->producer.meter.paused_ms = now_ms;
+}
+
 double meter_tick(struct job *j, uint64_t now_ms, bool *ret_known)
 {
 	struct meter *m = &j->producer.meter;
 	uint64_t elapsed = now_ms - m->tick_ms;
 	double rate, both;
 
-	if (m->paused_ms > 0) {
-		meter_resumed(j);
-		m->paused_ms = now_ms;
-	}
 	rate = elapsed > 0 ? (double)(m->got - m->tick_at) * MS_PER_SEC / (double)elapsed : 0;
 	both = m->rate_before > 0 ? (rate + m->rate_before) / 2 : rate;
 	*ret_known = elapsed > 0 && !m->tick_held;

@@ -6,18 +6,35 @@
 
 #define MOVES_MAX 3 /* of one blob: more would be flapping */
 
+#define MS_PER_SEC 1000.0
+/* Of the configured bandwidth: from there on it, not a source, is what limits. */
+#define CAPPED_SHARE 0.9
+
 static void again(void *ctx);
 
 void watch_start(struct transfer_engine *engine)
 {
-	if (!engine->watch)
-		engine->watch =
-			http_timer_start(engine->options.loop, SOURCE_TICK_MS, again, engine);
+	if (engine->watch)
+		return;
+	engine->watch = http_timer_start(engine->options.loop, SOURCE_TICK_MS, again, engine);
+	engine->watch_ms = clock_mono_ms();
+	engine->watch_bytes = engine->bytes;
+}
+
+static void look_at_cap(struct transfer_engine *e, uint64_t now_ms)
+{
+	double cap = (double)http_loop_bandwidth(e->options.loop);
+	double seen = (double)(e->bytes - e->watch_bytes) * MS_PER_SEC;
+
+	e->capped = cap > 0 && seen >= CAPPED_SHARE * cap * (double)(now_ms - e->watch_ms);
 }
 
 /* Each set once: several jobs share one. */
 static void tick_sets(struct transfer_engine *e, uint64_t now_ms)
 {
+	for (struct job *j = e->running; j; j = j->next)
+		if (j->measured)
+			meter_hold(j, now_ms);
 	for (const struct job *j = e->running; j; j = j->next) {
 		const struct job *before = e->running;
 
@@ -71,6 +88,7 @@ static void again(void *ctx)
 	uint64_t now_ms = clock_mono_ms();
 
 	e->watch = NULL;
+	look_at_cap(e, now_ms);
 	if (e->n_measured == 0)
 		return;
 	watch_start(e);

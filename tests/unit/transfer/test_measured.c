@@ -132,6 +132,77 @@ static void a_blob_moves_on_to_a_source_that_is_much_quicker(void **state)
 	assert_idle(s);
 }
 
+static enum fake_turn reads_late(struct fake *f, struct peer_conn *c)
+{
+	(void)f;
+	if (fake_hears(c, "PUT /up/"))
+		(void)usleep(4000 * 1000);
+	return FAKE_GOES_ON;
+}
+
+static void a_slow_destination_is_not_the_sources_fault(void **state)
+{
+	struct scene *s = *state;
+	const size_t size = 10 * BIG; /* more than the kernel's buffers hold */
+	AUTO_FREE char *bytes = content(size);
+	struct digest d = fake_blob(&s->from[0], "from/there", bytes, size);
+
+	(void)fake_blob(&s->from[1], "from/there", bytes, size);
+	assert_int_equal(http_host_set(s->loop,
+				 s->to[0].host,
+				 &(struct http_host_options){.plain = true, .stall_ms = 9000},
+				 NULL),
+		0);
+	s->to[0].first = reads_late;
+	measured(s, 4);
+	know(s, 0, 90000000, 1000);
+	know(s, 1, 50000000, 1000);
+	move_blob(s, &d, size, TO_FIRST);
+	assert_ok(s);
+	assert_int_equal(moves, 0);
+	assert_int_equal(fake_count(&s->from[1], A_BLOB), 0);
+	assert_true(source_rate(s->sources, 0) > 80000000);
+}
+
+static void a_cap_of_our_own_is_not_the_sources_fault(void **state)
+{
+	const struct http_loop_options lo = {
+		.user_agent = "test", .proxy = "", .bandwidth = 3 * 1024 * 1024};
+	struct scene *s = *state;
+	const size_t size = 4 * BIG;
+	AUTO_FREE char *bytes = content(size);
+	struct digest d = fake_blob(&s->from[0], "from/there", bytes, size);
+
+	(void)fake_blob(&s->from[1], "from/there", bytes, size);
+	/* The scene once more, on a loop that is throttled. */
+	transfer_engine_free(s->engine);
+	s->engine = NULL;
+	for (size_t i = 0; i < PLACES; i++) {
+		registry_free(s->from_registry[i]);
+		registry_free(s->to_registry[i]);
+	}
+	http_loop_free(s->loop);
+	assert_int_equal(http_loop_new(&lo, &s->loop, NULL), 0);
+	for (size_t i = 0; i < PLACES; i++) {
+		const struct http_host_options ho = {.plain = true};
+		const struct registry_options from = {.host = s->from[i].host, .plain = true};
+		const struct registry_options to = {.host = s->to[i].host, .plain = true};
+
+		assert_int_equal(http_host_set(s->loop, from.host, &ho, NULL), 0);
+		assert_int_equal(http_host_set(s->loop, to.host, &ho, NULL), 0);
+		assert_int_equal(registry_new(s->loop, &from, &s->from_registry[i], NULL), 0);
+		assert_int_equal(registry_new(s->loop, &to, &s->to_registry[i], NULL), 0);
+		s->sources->items[i].registry = s->from_registry[i];
+	}
+	measured(s, 4);
+	know(s, 0, 90000000, 1000);
+	know(s, 1, 50000000, 1000);
+	move_blob(s, &d, size, TO_FIRST);
+	assert_ok(s);
+	assert_int_equal(moves, 0);
+	assert_true(source_rate(s->sources, 0) > 80000000);
+}
+
 /* ---- in which order ---- */
 
 struct several {
@@ -155,6 +226,23 @@ static bool all_ended(void *ctx)
 	return all->ended == 3 || clock_mono_ms() > all->scene->until_ms;
 }
 
+static void ask_one(struct scene *s, struct digest d, uint64_t size, struct several *all)
+{
+	struct transfer_destination to = {.registry = s->to_registry[0], .repository = "to/here"};
+
+	transfer_blob(s->engine,
+		&(struct transfer_request){
+			.digest = d,
+			.size = size,
+			.sources = s->sources,
+			.repository = "from/there",
+			.destinations = &to,
+			.n_destinations = 1,
+			.done = one_ended,
+			.ctx = all,
+		});
+}
+
 static void the_largest_goes_first_when_rates_are_known(void **state)
 {
 	static const size_t sizes[] = {MIDDLE, BIG, SOME};
@@ -169,22 +257,9 @@ static void the_largest_goes_first_when_rates_are_known(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		AUTO_FREE char *bytes = content(sizes[i]);
 		struct digest d = fake_blob(&s->from[0], "from/there", bytes, sizes[i]);
-		struct transfer_destination to = {
-			.registry = s->to_registry[0], .repository = "to/here"};
-
 		(void)fake_blob(&s->from[1], "from/there", bytes, sizes[i]);
 		digest_format(&d, names[i]);
-		transfer_blob(s->engine,
-			&(struct transfer_request){
-				.digest = d,
-				.size = sizes[i],
-				.sources = s->sources,
-				.repository = "from/there",
-				.destinations = &to,
-				.n_destinations = 1,
-				.done = one_ended,
-				.ctx = &all,
-			});
+		ask_one(s, d, sizes[i], &all);
 	}
 	s->until_ms = clock_mono_ms() + PATIENCE_MS;
 	assert_int_equal(http_loop_run(s->loop, all_ended, &all, NULL), 0);
@@ -202,6 +277,46 @@ static void the_largest_goes_first_when_rates_are_known(void **state)
 	assert_true(at[0] == 0 || at[2] < at[0]);
 	assert_true(at[0] + at[2] > 0);
 	assert_idle(s);
+}
+
+static char small_name[DIGEST_STR_MAX];
+
+static enum fake_turn is_slow_with_large_ones(struct fake *f, struct peer_conn *c)
+{
+	(void)f;
+	if (fake_hears(c, A_BLOB) && !strstr(c->request, small_name))
+		(void)usleep(700 * 1000);
+	return FAKE_GOES_ON;
+}
+
+static void a_small_blob_does_not_wait_for_all_large_ones(void **state)
+{
+	static const size_t sizes[] = {SOME, SOME + 1, 1000};
+	struct scene *s = *state;
+	struct several all = {.scene = s};
+
+	measured(s, 2);
+	for (size_t i = 3; i-- > 0;) {
+		AUTO_FREE char *bytes = content(sizes[i]);
+		struct digest d = fake_blob(&s->from[0], "from/there", bytes, sizes[i]);
+
+		(void)fake_blob(&s->from[1], "from/there", bytes, sizes[i]);
+		if (i == 2)
+			digest_format(&d, small_name);
+	}
+	s->from[0].first = s->from[1].first = is_slow_with_large_ones;
+	for (size_t i = 0; i < 3; i++) {
+		AUTO_FREE char *bytes = content(sizes[i]);
+
+		ask_one(s, fake_digest(bytes, sizes[i]), sizes[i], &all);
+	}
+	s->until_ms = clock_mono_ms() + 500;
+	assert_int_equal(http_loop_run(s->loop, all_ended, &all, NULL), 0);
+	assert_int_equal(all.ended, 1);
+	s->until_ms = clock_mono_ms() + PATIENCE_MS;
+	assert_int_equal(http_loop_run(s->loop, all_ended, &all, NULL), 0);
+	assert_int_equal(all.ended, 3);
+	assert_int_equal(all.wrong, 0);
 }
 
 static void a_mount_gives_its_place_back(void **state)
@@ -244,6 +359,12 @@ static enum fake_turn has_none(struct fake *f, struct peer_conn *c)
 {
 	(void)f;
 	return fake_hears(c, "GET ") ? fake_say(c, 404, "") : FAKE_GOES_ON;
+}
+
+static enum fake_turn has_none_for_us(struct fake *f, struct peer_conn *c)
+{
+	(void)f;
+	return fake_hears(c, "GET ") ? fake_say(c, 403, "") : FAKE_GOES_ON;
 }
 
 static enum fake_turn is_busy(struct fake *f, struct peer_conn *c)
@@ -297,6 +418,54 @@ static void what_a_source_was_not_asked_for_is_not_absent(void **state)
 	move_blob(s, &d, MIDDLE, TO_STORE);
 	assert_int_equal(s->out.errors[0].code, ERR_TEMP);
 	assert_non_null(strstr(error_text(&s->out.errors[0]), "s1: not asked"));
+}
+
+static void chain_of(struct scene *s, bool any_error)
+{
+	measured(s, 4);
+	s->sources->mode = SOURCE_ORDERED;
+	s->sources->has_chain = true;
+	s->sources->chain = (struct chain){.n = 2};
+	s->sources->chain.entries[0] =
+		(struct chain_entry){.kind = CHAIN_SOURCE, .source = 0, .any_error = any_error};
+	s->sources->chain.entries[1] =
+		(struct chain_entry){.kind = CHAIN_DIRECT, .source = 1, .authority = true};
+}
+
+static void a_chain_ends_where_its_rule_says(void **state)
+{
+	struct scene *s = *state;
+	AUTO_FREE char *bytes = content(MIDDLE);
+	struct digest d = fake_blob(&s->from[1], "from/there", bytes, MIDDLE);
+
+	chain_of(s, false);
+	move_blob(s, &d, MIDDLE, TO_STORE);
+	assert_ok(s); /* 404 there goes on */
+	s->from[0].first = has_none_for_us;
+	d = fake_blob(&s->from[1], "from/there", bytes, MIDDLE - 1);
+	move_blob(s, &d, MIDDLE - 1, TO_STORE);
+	assert_int_equal(s->out.errors[0].code, ERR_AUTH);
+	assert_non_null(strstr(error_text(&s->out.errors[0]), "source s0: "));
+	assert_int_equal(fake_count(&s->from[1], A_BLOB), 1);
+	chain_of(s, true);
+	move_blob(s, &d, MIDDLE - 1, TO_STORE);
+	assert_ok(s);
+}
+
+static void a_chain_shows_the_authoritys_answer_first(void **state)
+{
+	struct scene *s = *state;
+	struct digest d = fake_digest("x", 1);
+	const char *said;
+
+	s->from[0].first = has_none_for_us;
+	chain_of(s, true);
+	move_blob(s, &d, MIDDLE, TO_STORE);
+	said = error_text(&s->out.errors[0]);
+	assert_non_null(strstr(said, "s1: "));
+	assert_true(strstr(said, "s1: ") < strstr(said, "; s0: "));
+	/* But it is not absent: s0 did not say so. */
+	assert_int_equal(s->out.errors[0].code, ERR_AUTH);
 }
 
 static void a_proven_lie_is_kept_for_other_runs(void **state)
@@ -500,12 +669,17 @@ int main(void)
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 		SCENE(the_quicker_source_gives_the_blob),
 		SCENE(a_blob_moves_on_to_a_source_that_is_much_quicker),
+		SCENE(a_slow_destination_is_not_the_sources_fault),
+		SCENE(a_cap_of_our_own_is_not_the_sources_fault),
+		SCENE(a_small_blob_does_not_wait_for_all_large_ones),
 		SCENE(the_largest_goes_first_when_rates_are_known),
 		SCENE(a_mount_gives_its_place_back),
 		SCENE(what_is_cancelled_gives_its_place_back),
 		SCENE(the_error_names_each_source_and_why),
 		SCENE(what_nobody_has_is_not_asked_for_again_at_once),
 		SCENE(what_a_source_was_not_asked_for_is_not_absent),
+		SCENE(a_chain_ends_where_its_rule_says),
+		SCENE(a_chain_shows_the_authoritys_answer_first),
 		SCENE(a_proven_lie_is_kept_for_other_runs),
 		SCENE(a_source_that_was_cut_off_is_asked_by_head_first),
 		SCENE(a_source_that_fails_its_trial_gives_no_bytes),
