@@ -8,6 +8,7 @@
 #include "util/tty.h"
 
 #define COLUMNS_MAX 64
+#define INDENT      2  /* columns, of the further lines of a note */
 #define DIGEST_HEAD 12 /* hex digits, as docker shows them */
 
 /* ---- words ---- */
@@ -128,11 +129,40 @@ static void print_tables(const struct bench_result *r)
 
 /* ---- below them ---- */
 
+/* How much of the text is a line: up to the last space that fits; a longer word is cut. */
+static size_t line_length(const char *text, size_t room)
+{
+	size_t space = 0, i = 0;
+
+	for (; text[i] && i < room; i++)
+		if (text[i] == ' ')
+			space = i;
+	if (!text[i])
+		return i;
+	return space > 0 ? space : room;
+}
+
+/* Bytes count as columns: at worst a line of another script is shorter than it could be. */
+static void print_wrapped(const char *text)
+{
+	size_t width = width_allowed(), indent = 0;
+
+	while (*text) {
+		size_t len = line_length(text, width > indent + 1 ? width - indent : 1);
+
+		printf("%*s%.*s\n", (int)indent, "", (int)len, text);
+		text += len;
+		text += *text == ' ';
+		indent = INDENT;
+	}
+}
+
 static void print_line(const char *before, const char *name, const char *text)
 {
-	AUTO_FREE char *clean = text_sanitize(text, strlen(text), BENCH_CELL_MAX);
+	AUTO_FREE char *whole = xasprintf("%s%s: %s", before, name, text);
+	AUTO_FREE char *clean = text_sanitize(whole, strlen(whole), BENCH_CELL_MAX);
 
-	printf("%s%s: %s\n", before, name, clean);
+	print_wrapped(clean);
 }
 
 static void print_notes(const struct bench_result *r)
@@ -156,7 +186,7 @@ static void print_notes(const struct bench_result *r)
 	for (size_t i = 0; i < r->n_crossovers; i++) {
 		AUTO_FREE char *text = bench_crossover_text(r, i);
 
-		printf("%s\n", text);
+		print_wrapped(text);
 	}
 	for (size_t i = 0; i < r->n_warnings; i++)
 		print_line("", "warning", r->warnings[i]);
@@ -166,7 +196,8 @@ void bench_print_text(const struct bench_report *report)
 {
 	AUTO_FREE char *headline = bench_headline(report);
 
-	printf("%s\n\n", headline);
+	print_wrapped(headline);
+	putchar('\n');
 	print_tables(report->result);
 	print_notes(report->result);
 }
@@ -240,7 +271,8 @@ void bench_print_comparison(const struct bench_report *report)
 {
 	AUTO_FREE char *text = comparison_text(report);
 
-	printf("%s\n\n", text);
+	print_wrapped(text);
+	putchar('\n');
 	print_comparison_table(report->result);
 	print_notes(report->result);
 }

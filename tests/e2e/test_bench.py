@@ -82,6 +82,11 @@ def bench(run, *servers, more=(), code=0, timeout=60):
     return rows(r)
 
 
+def flat(text):
+    """Without the breaks of long lines."""
+    return text.replace('\n  ', ' ')
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
@@ -213,7 +218,7 @@ def test_a_dead_source_is_said_to_be_and_the_others_are_measured(run, pair):
     dead = f'127.0.0.1:{free_port()}'
     r = run('bench', *named(*pair, dead), *SHORT)
     assert r.code == 3, repr(r)
-    assert re.search(rf'^not measured: {dead}/.*onnect', r.stdout, re.M), repr(r)
+    assert re.search(rf'^not measured: {dead}/[^:]*: .*onnect', flat(r.stdout), re.M), repr(r)
     assert re.search(rf'^{pair[1].host}/\S+ +[\d.]+ +>= [\d.]+ +OK', r.stdout, re.M), repr(r)
 
 
@@ -224,7 +229,7 @@ def test_when_all_are_dead_each_says_why_and_it_is_quick(run):
     assert r.code == 1, repr(r)
     assert time.monotonic() - began < 10
     for host in dead:
-        assert f'not measured: {host}/{REPOSITORY}: ' in r.stdout, repr(r)
+        assert f'not measured: {host}/{REPOSITORY}: ' in flat(r.stdout), repr(r)
 
 
 def test_a_black_hole_in_mid_run_is_given_up_and_the_others_go_on(run, pair):
@@ -241,7 +246,7 @@ def test_without_the_authority_another_says_what_is_right_and_that_is_said(run, 
     dead = f'127.0.0.1:{free_port()}'
     r = run('bench', *named(dead, *pair), *SHORT)
     assert r.code == 3, repr(r)
-    assert f'{dead}/{REPOSITORY} could not be asked: what is right is what {pair[0].host}/{REPOSITORY} says' in r.stdout
+    assert f'{dead}/{REPOSITORY} could not be asked: what is right is what {pair[0].host}/{REPOSITORY} says' in flat(r.stdout)
 
 
 # ---- what is printed -----------------------------------------------------------------------------------
@@ -250,13 +255,12 @@ def test_the_table_begins_with_four_columns_and_fits(run, pair):
     lines = r.stdout.splitlines()
     heading = next(line for line in lines if line.startswith('source'))
     assert re.split(r'  +', heading.strip())[:4] == HEADINGS
-    notes = r'(warning|integrity of|not measured|given up|below) ?'
-    assert all(len(line) <= WIDTH for line in lines if not re.match(notes, line)), r.stdout
+    assert max(map(len, lines)) <= WIDTH, r.stdout
 
 
 def test_a_blob_that_is_too_small_gives_bounds_and_says_so(run, pair):
     r = run('bench', *named(*pair), *SHORT).ok()
-    assert re.search(r'warning: the blob of 3\.0 MiB may be too small', r.stdout)
+    assert re.search(r'warning: the blob of 3\.0 MiB may be too small', flat(r.stdout))
     assert '>= ' in r.stdout and '<= ' in r.stdout
 
 
@@ -281,7 +285,7 @@ def test_two_are_compared_in_one_sentence(run, make_faulty, corpus):
     slow.rule(faults.slow(6000000), 'GET', BLOBS)
     r = run('bench', *plain(fast, slow), '--compare', f'{slow.host}/{REPOSITORY}:v1', f'{fast.host}/{REPOSITORY}',
             '--rounds', '5', '--duration', '30s').ok()
-    sentence = r.stdout.splitlines()[0]
+    sentence = flat(r.stdout).splitlines()[0]
     found = re.match(rf'{fast.host}/\S+ is faster than {slow.host}/\S+: ([\d.]+) times as fast '
                      r'\(95 % interval ([\d.]+)-([\d.]+)\), p = 0\.00\d+, 5 rounds$', sentence)
     assert found, r.stdout
@@ -293,7 +297,7 @@ def test_sources_of_an_upstream_are_compared_by_their_names(run, pair, make_faul
     third = make_faulty(corpus=corpus)
     config = setups.configuration(pair[0], ['store'], mirrors=[pair[1], third], tags={'include': ['v1']})
     r = run('bench', '--compare', pair[1].host, third.host, *SHORT, config=config).ok()
-    assert re.search(r'(is faster than|not told apart)', r.stdout.splitlines()[0]), repr(r)
+    assert re.search(r'(is faster than|not told apart)', flat(r.stdout).splitlines()[0]), repr(r)
     assert not pair[0].asked('GET', BLOBS)                             # it only says what is right
 
 
