@@ -107,7 +107,7 @@ class Server:
         if self.backend:
             servers += server(*self.backend, None, False)
         certificate, key = self.certificate
-        zone = f' limit_req_zone $server_name zone=asked:1m rate={self.limit[0]}r/s;' if self.limit else ''
+        zone = f' limit_req_zone $server_addr zone=asked:1m rate={self.limit[0]}r/s;' if self.limit else ''
         return MAIN.format(folder=self.folder, certificate=certificate, key=key, types=self.tree.types(), zone=zone,
                            maps=self.tree.maps(), servers=servers)
 
