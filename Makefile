@@ -82,18 +82,20 @@ HELP_SRC  := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*/*.c))
 FUZZ_SRC  := $(wildcard tests/fuzz/fuzz_*.c)
 BENCH_SRC := $(wildcard bench/*.c)
 LAB_SRC   := $(wildcard bench/peerlab/*.c)
-C_SRC     := $(PKG_SRC) $(CMD_SRC) $(UNIT_SRC) $(HELP_SRC) $(BENCH_SRC) $(LAB_SRC) $(FUZZ_SRC) tests/fuzz/standalone.c
+NET_SRC   := $(wildcard tests/netlab/*.c)
+C_SRC     := $(PKG_SRC) $(CMD_SRC) $(UNIT_SRC) $(HELP_SRC) $(BENCH_SRC) $(LAB_SRC) $(NET_SRC) $(FUZZ_SRC) tests/fuzz/standalone.c
 HEADERS   := $(foreach p,$(PKGS),$(wildcard pkg/$(p)/*.h)) $(wildcard cmd/*/*.h tests/unit/*/*.h bench/*.h)
 BINS      := $(PROGS:%=$(O)/bin/%)
 UNITS     := $(UNIT_SRC:tests/unit/%.c=$(O)/unit/%)
 BENCHES   := $(BENCH_SRC:bench/%.c=$(O)/bench/%)
+NETLABS   := $(NET_SRC:tests/netlab/%.c=$(O)/netlab/%)
 REPLAYS   := $(FUZZ_SRC:tests/fuzz/%.c=$(O)/replay/%)
 
 # `make -jN` decides for itself; without -j, tests and variants are built on all cores.
 PARALLEL   = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all deps deps-demo deps-test deps-dev demo test e2e check build-tests unit cli replay \
+.PHONY: all deps deps-demo deps-test deps-netlab deps-dev demo test e2e netlab check build-tests unit cli replay \
         check-asan check-tsan lint lint-text headers fmt fmt-check warnings analyze fuzz fuzzers \
         bench compdb install uninstall dist clean help FORCE
 .DELETE_ON_ERROR:
@@ -138,6 +140,9 @@ $(foreach p,$(PKGS),$(eval $(call unit_rule,$(p))))
 $(O)/bench/%: $(O)/obj/bench/%.o $(call libs_of,$(PKGS))
 	@mkdir -p $(@D); $(CC) $(LDFLAGS) $(LDHARDEN) -o $@ $+ $(PC_LIBS)
 
+$(O)/netlab/%: $(O)/obj/tests/netlab/%.o
+	@mkdir -p $(@D); $(CC) $(LDFLAGS) $(LDHARDEN) -o $@ $+ $(PC_LIBS)
+
 $(O)/replay/%: $(O)/obj/tests/fuzz/%.o $(O)/obj/tests/fuzz/standalone.o $(call libs_of,$(PKGS))
 	@mkdir -p $(@D); $(CC) $(LDFLAGS) $(LDHARDEN) -o $@ $+ $(PC_LIBS)
 
@@ -146,6 +151,7 @@ APT_BUILD := make gcc libc6-dev pkgconf libcurl4-openssl-dev libjansson-dev libs
              libsqlite3-dev libfyaml-dev libpcre2-dev uthash-dev
 APT_DEMO  := $(APT_BUILD) ca-certificates docker-registry openssl python3 skopeo zstd
 APT_TEST  := $(APT_DEMO) apache2-utils libcmocka-dev python3-pytest umoci
+APT_NET   := $(APT_TEST) aria2 curl iproute2 nginx-light
 APT_DEV   := $(APT_TEST) chromium clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc pmccabe \
              shellcheck universal-ctags
 deps:                         ## install what building needs (apt; sudo unless root)
@@ -154,6 +160,8 @@ deps-demo:
 	@tests/lib/apt.sh $(APT_DEMO)
 deps-test:                    ## install what the tests need
 	@tests/lib/apt.sh $(APT_TEST)
+deps-netlab:
+	@tests/lib/apt.sh $(APT_NET)
 deps-dev:                     ## install what lint, analyze, fuzz and the look at pages need
 	@tests/lib/apt.sh $(APT_DEV)
 demo: deps-demo               ## the main job on this machine, from nothing to a verified mirror
@@ -164,7 +172,7 @@ demo: deps-demo               ## the main job on this machine, from nothing to a
 test: deps-test               ## set up the machine, then check and e2e
 	@$(MAKE) check
 	@$(MAKE) e2e
-build-tests: $(BINS) $(UNITS) $(REPLAYS) $(BENCHES) $(LAB_SRC:%.c=$(O)/obj/%.o)
+build-tests: $(BINS) $(UNITS) $(REPLAYS) $(BENCHES) $(NETLABS) $(LAB_SRC:%.c=$(O)/obj/%.o)
 check:                        ## unit tests, command-line tests, fuzz corpora
 	@$(MAKE) $(PARALLEL) build-tests
 	@$(MAKE) unit
@@ -180,6 +188,10 @@ replay: $(REPLAYS)
 e2e:                          ## whole runs against docker-registry and a scripted faulty server
 	@$(MAKE) $(PARALLEL) $(BINS) $(O)/unit/report/test_page
 	@REGMIRROR=$(abspath $(O)/bin/regmirror) $(PYTHON) -B -m pytest -q -p no:cacheprovider tests/e2e $(E2E)
+netlab: deps-netlab           ## sources behind emulated links, with figures (root; NETLAB='-k stripe')
+	@$(MAKE) $(PARALLEL) $(BINS) $(NETLABS)
+	@REGMIRROR=$(abspath $(O)/bin/regmirror) NETLAB_OUT=$(abspath $(O)/netlab) \
+	  $(PYTHON) -B -m pytest -q -s -p no:cacheprovider tests/netlab $(NETLAB)
 check-asan:                   ## check under ASan and UBSan, own build folder
 	@$(MAKE) O=$(O)/asan SAN=address,undefined check
 check-tsan:                   ## check under ThreadSanitizer

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 
 import accesslog
@@ -25,12 +26,14 @@ class DockerRegistry:
     tls: a certs.Authority; mutual: clients must show a certificate of it.
     users: {name: password} for htpasswd; token: a TokenServer.
     One folder holds configuration, log and storage; stop() leaves it, start() goes on with it.
+    prefix: of the command, to run it in a network namespace; spawn: instead of Popen.
     """
 
-    def __init__(self, folder, tls=None, mutual=False, users=None, token=None, readonly=False, delete=False, port=None):
+    def __init__(self, folder, tls=None, mutual=False, users=None, token=None, readonly=False, delete=False, port=None,
+                 prefix=(), spawn=subprocess.Popen):
         os.makedirs(folder, exist_ok=True)
         self.folder, self.tls, self.mutual, self.users, self.token = folder, tls, mutual, users, token
-        self.readonly, self.delete = readonly, delete
+        self.readonly, self.delete, self.prefix, self.spawn = readonly, delete, list(prefix), spawn
         self.port = port or free_port()
         self.data = os.path.join(folder, 'data')
         self.log_path = os.path.join(folder, 'access.log')
@@ -88,18 +91,26 @@ class DockerRegistry:
             json.dump(self._settings(), f, indent=1)
         errors = os.path.join(self.folder, 'errors.log')
         with open(self.log_path, 'a') as out, open(errors, 'a') as err:
-            self.process = subprocess.Popen(['docker-registry', 'serve', path], stdin=subprocess.DEVNULL,
-                                            stdout=out, stderr=err, cwd=self.folder)
+            self.process = self.spawn([*self.prefix, 'docker-registry', 'serve', path], stdin=subprocess.DEVNULL,
+                                      stdout=out, stderr=err, cwd=self.folder)
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until and self.process.poll() is None:
-            try:
-                socket.create_connection(('127.0.0.1', self.port), timeout=1).close()
+            if self._answers():
                 return self
-            except OSError:
-                time.sleep(0.02)
+            time.sleep(0.02)
         self.stop()
         with open(errors) as f:
             raise RuntimeError('docker-registry did not start: ' + f.read()[-800:])
+
+    def _answers(self):
+        if self.prefix:
+            ask = f'import socket; socket.create_connection(("127.0.0.1", {self.port}), 1)'
+            return subprocess.run([*self.prefix, sys.executable, '-c', ask], capture_output=True).returncode == 0
+        try:
+            socket.create_connection(('127.0.0.1', self.port), timeout=1).close()
+            return True
+        except OSError:
+            return False
 
     def stop(self):
         if self.process:
