@@ -74,8 +74,10 @@ static void check_head(struct bench *b)
 			work->row->head = BENCH_NO;
 		if (err->code == ERR_CORRUPT && !work->row->wrong)
 			work->row->wrong = xasprintf("blob: %s", error_text(err));
-		if (err->code == ERR_NOTFOUND)
+		if (err->code == ERR_NOTFOUND) {
+			work->lacks_blob = true;
 			bench_gone(work, err);
+		}
 	}
 	clear_asks(asks, n);
 }
@@ -254,6 +256,7 @@ static void check_freshness(struct bench *b, const struct bench_sample *s, const
 
 		if (work->row)
 			facts.digest = work->row->tag_digest;
+		facts.blobs_missing = work->lacks_blob;
 
 		if (work->row && work->row->asked_tag && !bench_stopped(b))
 			judge(b, work, &facts, s);
@@ -276,7 +279,13 @@ static void count_answers(const struct bench_ask *asks, size_t n)
 	}
 }
 
-/* What each working place is asked for: `like` n times, filled by fill(ctx, ask, k). */
+/* What is not there is counted also where it is the blob to measure with. */
+static bool can_be_asked(const struct bench_work *work)
+{
+	return bench_works(work) || (work->row && !work->given_up && work->lacks_blob);
+}
+
+/* Fills in the k-th thing that a place is asked for. */
 typedef void fill_fn(
 	struct bench *b, const struct bench_sample *s, struct bench_ask *ask, size_t k);
 
@@ -287,7 +296,7 @@ static void count_some(
 	size_t n = 0;
 
 	for (size_t i = 0; i < b->n; i++) {
-		for (size_t k = from; k < to && bench_works(&b->works[i]); k++) {
+		for (size_t k = from; k < to && can_be_asked(&b->works[i]); k++) {
 			asks[n].work = &b->works[i];
 			fill(b, s, &asks[n++], k);
 		}

@@ -54,7 +54,8 @@ struct bench_work {
 	const struct bench_place *place;
 	struct bench_row *row;  /* NULL: it is only the reference */
 	char *repository;       /* the sample's, as this place names it */
-	bool given_up, gone;    /* after failures in a row; it has nothing of what is measured */
+	bool given_up, gone;    /* after failures in a row; it cannot be measured at all */
+	bool lacks_blob;        /* gone for that reason alone: it can be asked for other things */
 	unsigned failures;      /* in a row */
 	uint64_t not_before_ms; /* monotonic: Retry-After */
 	double rate;            /* bytes/s of the newest trial; 0: none yet */

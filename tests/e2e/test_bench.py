@@ -205,6 +205,15 @@ def test_what_a_source_lacks_is_in_its_completeness(run, make_faulty):
     assert row['have'] == row['wanted'] - 2 and row['complete_percent'] < 100
 
 
+def test_a_source_without_the_layer_is_not_measured_but_what_it_has_is_counted(run, pair, corpus):
+    layer = max(corpus.blobs, key=lambda d: len(corpus.blobs[d]))
+    pair[1].storage.forget(layer)
+    found = bench(run, *pair, code=3)
+    row = found[pair[1].host]
+    assert not row['measured'] and '404' in row['error'] and row['have'] == row['wanted'] - 1
+    assert found[pair[0].host]['integrity'] == 'OK'
+
+
 def test_a_redirected_blob_names_its_backend(run, make_faulty, pair):
     backend = make_faulty(corpus=sample())
     pair[1].rule(faults.redirect(backend.url + '{target}'), 'GET', BLOBS)
@@ -337,6 +346,17 @@ def test_a_terminal_shows_what_is_measured(run, pair):
     screen.write(seen.decode())
     assert process.wait(10) == 0 and screen.text() == []
     assert b'throughput of' in seen and b'latency of' in seen and b'round 1 of 2' in seen
+
+
+def test_through_a_proxy_what_means_nothing_says_so(run, make_faulty, corpus):
+    proxy = make_faulty(corpus=corpus)                                 # it answers for whatever host it is asked for
+    words, env = named('registry.test'), {'http_proxy': proxy.url}
+    r = run('bench', *words, *SHORT, '--json', env=env).ok()
+    row = rows(r)['registry.test']
+    assert row['dns_ms'] is None and row['tcp_ms'] is None and row['rtt_ms'] is None
+    assert row['latency_ms'] > 0 and row['integrity'] == 'OK'
+    r = run('bench', *words, *SHORT, env=env).ok()
+    assert 'n/a (proxy)' in r.stdout
 
 
 # ---- limits --------------------------------------------------------------------------------------------
