@@ -81,6 +81,15 @@ static struct estimate *used_last(struct source_learnt *l)
 	return found ? &found->estimate : NULL;
 }
 
+static char *name_of(const char *name)
+{
+	size_t n = strnlen(name, SOURCE_BACKEND_TEXT);
+	char *copy = xkeep(n + 1, 1);
+
+	memcpy(copy, name, n);
+	return copy;
+}
+
 struct estimate *learnt_backend(struct source_learnt *l, const char *name, int64_t now_sec)
 {
 	struct source_backend *b;
@@ -96,8 +105,7 @@ struct estimate *learnt_backend(struct source_learnt *l, const char *name, int64
 		}
 	}
 	b = make_room(l);
-	*b = (struct source_backend){
-		.name = xstrndup(name, SOURCE_BACKEND_TEXT), .used_sec = now_sec};
+	*b = (struct source_backend){.name = name_of(name), .used_sec = now_sec};
 	return &b->estimate;
 }
 

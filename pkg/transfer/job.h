@@ -66,7 +66,8 @@ struct meter {
 	/* The last second, for source_better(). */
 	uint64_t tick_ms, tick_at; /* when it began, and bytes that had come by then */
 	double rate_before;        /* bytes/s in the second before it; 0: not known */
-	bool tick_held;            /* the ring had no room for a tenth of it */
+	uint64_t tick_held_ms;     /* that the ring had no room in it */
+	bool tick_held;            /* so we, not the source, were slow in it */
 };
 
 enum producer_kind {

@@ -56,7 +56,8 @@ void meter_resumed(struct job *j)
 	held = clock_mono_ms() - m->paused_ms;
 	m->paused_ms = 0;
 	m->held_ms += held;
-	if (held * HELD_SHARE >= SOURCE_TICK_MS) {
+	m->tick_held_ms += held;
+	if (m->tick_held_ms * HELD_SHARE >= SOURCE_TICK_MS) {
 		m->tick_held = true;
 		source_held_up(j->sources, j->producer.source);
 	}
@@ -123,7 +124,8 @@ double meter_tick(struct job *j, uint64_t now_ms, bool *ret_known)
 	*ret_known = elapsed > 0 && !m->tick_held;
 	m->tick_ms = now_ms;
 	m->tick_at = m->got;
-	m->rate_before = rate;
+	m->rate_before = m->tick_held ? 0 : rate;
 	m->tick_held = false;
+	m->tick_held_ms = 0;
 	return both;
 }

@@ -143,7 +143,7 @@ static enum fake_turn reads_late(struct fake *f, struct peer_conn *c)
 static void a_slow_destination_is_not_the_sources_fault(void **state)
 {
 	struct scene *s = *state;
-	const size_t size = 10 * BIG; /* more than the kernel's buffers hold */
+	const size_t size = 5 * BIG; /* more than the kernel's buffers hold */
 	AUTO_FREE char *bytes = content(size);
 	struct digest d = fake_blob(&s->from[0], "from/there", bytes, size);
 
