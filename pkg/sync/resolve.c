@@ -192,10 +192,25 @@ static bool unchanged(struct sync_run *run, struct image *image, const struct di
 	return true;
 }
 
+static uint32_t stand_in_index(struct sync_run *run, const char *who)
+{
+	AUTO_FREE char *key = xasprintf("tag by %s", who);
+	uint32_t index = index_get(run->text_map, key, strlen(key));
+
+	if (index != NO_INDEX)
+		return index;
+	run->stand_ins = array_grow(
+		run->stand_ins, run->n_stand_ins, &run->cap_stand_ins, sizeof(*run->stand_ins));
+	run->stand_ins[run->n_stand_ins] = xstrdup(who);
+	index = (uint32_t)run->n_stand_ins++;
+	index_put(run->text_map, key, strlen(key), index);
+	return index;
+}
+
 static void take_answer(struct sync_run *run, struct image *image, const struct ask_answer *answer)
 {
 	if (answer->by)
-		image->resolved_by = xstrdup(answer->by);
+		image->resolved_by = 1 + stand_in_index(run, answer->by);
 	if (answer->body)
 		tree_take(run, image, answer->body, answer->media_type, &answer->digest);
 	else if (unchanged(run, image, &answer->digest))

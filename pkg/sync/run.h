@@ -205,8 +205,10 @@ struct image {
 	uint32_t pending;          /* nodes that its walk waits for */
 	uint32_t n_nodes, n_blobs; /* that its walk met */
 	bool sparse;               /* children are left out by platforms */
-	char *resolved_by; /* who answered for the tag in the authority's place; NULL: nobody */
-	struct ask *ask;   /* the question under way */
+	/* Who answered for the tag in the authority's place: 1 + index into run->stand_ins; 0:
+	 * nobody. A number, for there are 100,000 images and few of them need it. */
+	uint32_t resolved_by;
+	struct ask *ask; /* the question under way */
 };
 
 /* Bounded concurrency over count items. */
@@ -261,7 +263,9 @@ struct sync_run {
 	size_t n_media_types, cap_media_types;
 	struct platform *platforms;
 	size_t n_platforms, cap_platforms;
-	struct map *text_map; /* media type or platform, as text -> index + 1 */
+	char **stand_ins; /* who answered for tags in the authority's place, as text */
+	size_t n_stand_ins, cap_stand_ins;
+	struct map *text_map; /* media type, platform or stand-in, as text -> index + 1 */
 
 	struct window window;
 	struct push *budget_waiting; /* pushes that wait for manifest_bytes to fall */

@@ -108,7 +108,7 @@ static struct sync_image describe(const struct sync_run *run, const struct cell 
 		.requests = cell->requests,
 		.has_old = cell->has_old,
 		.old_digest = cell->old_digest,
-		.resolved_by = image->resolved_by,
+		.resolved_by = image->resolved_by ? run->stand_ins[image->resolved_by - 1] : NULL,
 		.err = cell->state == CELL_FAILED ? &cell->err : NULL,
 	};
 
@@ -452,6 +452,9 @@ static void free_nodes(struct sync_run *run)
 	free(run->blobs);
 	free(run->places);
 	free(run->waiters);
+	for (size_t i = 0; i < run->n_stand_ins; i++)
+		free(run->stand_ins[i]);
+	free(run->stand_ins);
 	free(run->media_types);
 	free(run->platforms);
 	map_free(run->node_map);
@@ -465,7 +468,6 @@ static void free_images(struct sync_run *run)
 	for (size_t i = 0; i < run->n_images; i++) {
 		ask_cancel(&run->images[i].ask);
 		free(run->images[i].tag);
-		free(run->images[i].resolved_by);
 	}
 	for (size_t i = 0; i < run->n_cells; i++) {
 		push_free(run, run->cells[i].push);
