@@ -141,6 +141,7 @@ CURLcode handle_prepare(struct handle *handle, struct http_call *call)
 	bool upload = call_has_upload(call), bulk = call->request.bulk;
 	/* TLS gives one record of 16 KiB at a time, however much room there is. */
 	bool plain = strcmp(call->url.scheme, "http") == 0;
+	bool large = bulk && !upload && plain && !call->request.lean;
 
 	set_pointer(&s, CURLOPT_URL, call->url.text);
 	set_method(&s, call);
@@ -148,7 +149,7 @@ CURLcode handle_prepare(struct handle *handle, struct http_call *call)
 	set_long(&s, CURLOPT_FRESH_CONNECT, call->retried || call->request.fresh);
 	set_fresh(&s, handle, call->request.fresh);
 	set_connect_ms(&s, handle, call_connect_ms(call));
-	set_long(&s, CURLOPT_BUFFERSIZE, bulk && !upload && plain ? BULK_RECEIVE : SMALL_BUFFER);
+	set_long(&s, CURLOPT_BUFFERSIZE, large ? BULK_RECEIVE : SMALL_BUFFER);
 	set_long(&s, CURLOPT_UPLOAD_BUFFERSIZE, bulk && upload ? BULK_SEND : SMALL_BUFFER);
 	set_pointer(&s, CURLOPT_HEADERDATA, call);
 	set_pointer(&s, CURLOPT_WRITEDATA, call);

@@ -103,6 +103,7 @@ struct http_request {
 	size_t n_headers;
 	const char *authorization; /* value of that header, or NULL */
 	bool bulk; /* a blob: HTTP/1.1, large buffers, behind small requests in the queue */
+	bool lean; /* with bulk: one of many for the same blob; small buffers do (promise 6) */
 	/*
 	 * For measuring: a new connection for each hop, made without cached addresses and without a
 	 * resumed TLS session, and closed afterwards (sources.md 2.1).

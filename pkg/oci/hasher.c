@@ -71,3 +71,16 @@ struct digest hasher_finish(struct hasher *h)
 	(void)ok;
 	return d;
 }
+
+int hasher_peek(const struct hasher *h, struct digest *ret, struct error *err)
+{
+	struct digest d = {.algo = h->algo};
+	EVP_MD_CTX *copy = EVP_MD_CTX_new();
+	bool ok = copy && EVP_MD_CTX_copy_ex(copy, h->ctx) && EVP_DigestFinal_ex(copy, d.raw, NULL);
+
+	EVP_MD_CTX_free(copy);
+	if (!ok)
+		return error_set(err, ERR_NOMEM, "no memory for a hash");
+	*ret = d;
+	return 0;
+}

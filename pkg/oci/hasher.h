@@ -19,3 +19,5 @@ DEFINE_CLEANUP(struct hasher *, hasher_free);
 void hasher_update(struct hasher *h, const void *data, size_t len);
 /* The digest of all bytes so far; the hasher must be reset before it is used again. */
 struct digest hasher_finish(struct hasher *h);
+/* The same, and the hasher goes on.  ERR_NOMEM. */
+NODISCARD int hasher_peek(const struct hasher *h, struct digest *ret, struct error *err);

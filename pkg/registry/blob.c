@@ -177,6 +177,8 @@ static int check_whole(struct blob_op *op, const struct http_response *r, struct
 			(long long)r->content_length,
 			(unsigned long long)op->get.size);
 	op->stats.range_ignored = op->ranged;
+	if (op->ranged && op->get.only_range)
+		return error_set(err, ERR_REMOTE, "a Range was answered with the whole blob");
 	op->skip = op->get.offset;
 	return 0;
 }
@@ -282,6 +284,7 @@ static void send_get(struct blob_op *op, const char *name)
 		.headers = {"Accept-Encoding: identity", range},
 		.scope = scope,
 		.bulk = true,
+		.lean = op->get.only_range,
 		.redirects = true,
 		.fresh = op->get.fresh,
 		.connect_ms = op->get.connect_ms,

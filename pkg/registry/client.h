@@ -185,7 +185,10 @@ struct registry_blob_get {
 	uint64_t size;
 	uint64_t offset; /* first byte wanted: a Range request when not 0 */
 	uint64_t end;    /* one past the last byte wanted (closed range); 0: to the end */
-	bool fresh;      /* measuring: see http/request.h */
+	/* One of several ranges of the blob at once: small buffers, and a 200 to a Range is
+	 * ERR_REMOTE, with range_ignored. */
+	bool only_range;
+	bool fresh;                                   /* measuring: see http/request.h */
 	uint64_t connect_ms, first_byte_ms, stall_ms; /* instead of the host's; 0: the host's */
 	/*
 	 * Bytes from `offset` on, in order.  A source that answers 200 to a Range has the first

@@ -303,6 +303,7 @@ static void start_http(struct registry_exchange *x)
 		.n_headers = x->probing ? 0 : x->n_headers,
 		.authorization = x->probing ? NULL : x->authorization,
 		.bulk = x->request.bulk,
+		.lean = x->request.lean,
 		.fresh = x->request.fresh,
 		.max_redirects = x->request.redirects ? HTTP_REDIRECTS_MAX : 0,
 		.connect_ms = x->request.connect_ms,

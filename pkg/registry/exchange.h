@@ -27,10 +27,10 @@ struct registry_exchange_request {
 	const char *url;                           /* absolute */
 	const char *headers[EXCHANGE_HEADERS_MAX]; /* "Name: value", ends with NULL unless full */
 	const char *scope;                         /* token scopes, split by spaces; NULL: none */
-	bool foreign;   /* the URL is at a host that is not ours: no credentials */
-	bool bulk;      /* see http/request.h */
-	bool redirects; /* follow them */
-	bool fresh;     /* see http/request.h; token requests are as ever */
+	bool foreign;    /* the URL is at a host that is not ours: no credentials */
+	bool bulk, lean; /* see http/request.h */
+	bool redirects;  /* follow them */
+	bool fresh;      /* see http/request.h; token requests are as ever */
 	uint64_t connect_ms, first_byte_ms, stall_ms; /* as in http/request.h */
 	unsigned attempts;                            /* 0 and 1: no retry */
 

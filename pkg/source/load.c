@@ -389,7 +389,7 @@ size_t source_stripe(const struct source_set *set, const struct source_trials *t
 	uint64_t bytes, uint64_t now_ms, size_t ret[static SOURCES_MAX])
 {
 	double rates[SOURCES_MAX];
-	double sum = 0;
+	double sum = 0, least_sec = STRIPE_SEC;
 	size_t n, kept = 0;
 
 	if (!source_set_measured(set) || trials->authority_only || bytes < set->stripe_from)
@@ -398,7 +398,10 @@ size_t source_stripe(const struct source_set *set, const struct source_trials *t
 	n = by_rate(set, trials, rates, now_ms, ret);
 	for (size_t k = 0; k < n; k++)
 		sum += rates[ret[k]];
-	if (n < 2 || (double)bytes < STRIPE_SEC * rates[ret[0]])
+	/* Whoever wants smaller blobs striped means shorter ones as well. */
+	if (set->stripe_from < SOURCE_STRIPE_FROM)
+		least_sec *= (double)set->stripe_from / (double)SOURCE_STRIPE_FROM;
+	if (n < 2 || (double)bytes < least_sec * rates[ret[0]])
 		return 0;
 	for (size_t k = 0; k < n; k++) {
 		const struct source_learnt *l = set->items[ret[k]].learnt;

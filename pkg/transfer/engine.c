@@ -1,5 +1,6 @@
 /* engine.c - what waits and what runs. */
 #include "transfer/job.h"
+#include "transfer/stripe.h"
 
 #include "util/mem.h"
 
@@ -172,9 +173,10 @@ size_t transfer_progress(
 			.digest = j->digest,
 			.size = j->size,
 			.position = j->position,
-			.source = p->kind == PRODUCER_SOURCE ? j->sources->items[p->source].name
-				  : p->kind == PRODUCER_FILE ? "local"
-							     : "",
+			.source = p->kind == PRODUCER_SOURCE   ? j->sources->items[p->source].name
+				  : p->kind == PRODUCER_STRIPE ? stripe_label(p->stripe)
+				  : p->kind == PRODUCER_FILE   ? "local"
+							       : "",
 		};
 	}
 	return n;

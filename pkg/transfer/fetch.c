@@ -3,6 +3,8 @@
 
 #include <inttypes.h>
 
+#include "source/load.h"
+#include "transfer/stripe.h"
 #include "util/clock.h"
 #include "util/mem.h"
 
@@ -16,6 +18,7 @@ static enum http_io take(void *ctx, const char *data, size_t n)
 		return HTTP_IO_PAUSE;
 	}
 	ring_write(&j->ring, data, n);
+	blame_run_take(&j->run, data, n);
 	j->gave |= 1u << j->producer.source;
 	j->fetched += n;
 	j->engine->bytes += n;
@@ -28,12 +31,20 @@ static enum http_io take(void *ctx, const char *data, size_t n)
 	return HTTP_IO_OK;
 }
 
+void fetch_failed(
+	struct job *j, size_t source, uint64_t bytes, const struct error *err, const char *next)
+{
+	source_learn(j->sources, &j->trials, source, bytes, err, clock_mono_ms());
+	failures_note(&j->failures, j->sources, source, err);
+	job_event_of(j, source, err, next);
+}
+
 /* A source broke off: the bytes so far stay, unless the whole must come from one source. */
 static void failed(struct job *j, size_t index, uint64_t bytes, const struct error *err)
 {
-	source_learn(j->sources, &j->trials, index, bytes, err, clock_mono_ms());
-	failures_note(&j->failures, j->sources, index, err);
-	job_event(j, NULL, err, "trying the next source from byte %" PRIu64, j->position);
+	AUTO_FREE char *next = xasprintf("trying the next source from byte %" PRIu64, j->position);
+
+	fetch_failed(j, index, bytes, err, next);
 }
 
 static void fetched(void *ctx, const struct registry_blob_stats *stats, struct error *err)
@@ -44,6 +55,7 @@ static void fetched(void *ctx, const struct registry_blob_stats *stats, struct e
 	AUTO(error_clear) struct error failure = ERROR_INIT;
 
 	j->producer.call = NULL;
+	verdict_get_ends(j, stats);
 	meter_end(j, stats);
 	if (!err && j->position < j->size) {
 		(void)error_set(&failure,
@@ -85,7 +97,35 @@ static void get(struct job *j, size_t index)
 	j->producer = (struct producer){
 		.kind = PRODUCER_SOURCE, .fd = -1, .source = index, .start = j->position};
 	meter_begin(j);
+	verdict_get_begins(j, index);
 	j->producer.call = registry_blob_get(s->registry, &request);
+}
+
+/*
+ * Several at once, when it pays; and with one that can do ranges, when the spool has pieces behind
+ * a hole: only what is missing is fetched.
+ */
+static bool start_stripe(struct job *j, size_t index)
+{
+	size_t sources[SOURCES_MAX] = {0};
+	size_t all = 0, n = 0;
+
+	if (j->spool.fd < 0 || j->one_source || j->position != j->spool.length)
+		return false;
+	all = source_stripe(j->sources, &j->trials, j->size, clock_mono_ms(), sources);
+	for (size_t i = 0; i < all; i++)
+		if (!(j->no_stripe & (1u << sources[i])))
+			sources[n++] = sources[i];
+	if (n >= 2)
+		return stripe_start(j, sources, n);
+	return spool_ahead(&j->spool) > 0 && !(j->no_stripe & (1u << index)) &&
+	       stripe_start(j, &index, 1);
+}
+
+static void begin(struct job *j, size_t index)
+{
+	if (!start_stripe(j, index))
+		get(j, index);
 }
 
 /* ---- a source that failed again and again: a HEAD first ---- */
@@ -103,7 +143,7 @@ static void tried(void *ctx, struct registry_reply *reply, struct error *err)
 	/* The trial was ended here, not by producer_stop(). */
 	j->producer.kind = PRODUCER_NONE;
 	if (!err && source_usable(j->sources, &j->trials, index, clock_mono_ms()))
-		get(j, index);
+		begin(j, index);
 	job_step(j);
 }
 
@@ -131,7 +171,7 @@ static void ask(struct job *j, size_t index)
 	if (source_needs_trial(j->sources, index))
 		try_first(j, index);
 	else
-		get(j, index);
+		begin(j, index);
 }
 
 /* ---- who is asked ---- */
@@ -161,6 +201,8 @@ static enum source_verdict choose(struct job *j, size_t *ret_index, uint64_t *re
 			return SOURCE_ASK;
 		}
 	}
+	if (verdict_choose(j, now_ms, ret_index))
+		return SOURCE_ASK;
 	return source_choose(j->sources, &j->trials, &want, now_ms, ret_index, ret_wait_ms);
 }
 

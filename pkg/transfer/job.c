@@ -15,36 +15,31 @@
 /* Longest Retry-After of a destination that is waited for inside one run (sources.md 3.4). */
 #define JOB_WAIT_MAX_SEC SOURCE_PARK_MAX_SEC
 
-static size_t count_bits(uint32_t v)
+static void tell(const struct job *j, struct transfer_event *event)
 {
-	size_t n = 0;
+	const struct transfer_options *o = &j->engine->options;
 
-	for (; v; v &= v - 1)
-		n++;
-	return n;
+	event->digest = &j->digest;
+	if (o->event)
+		o->event(o->ctx, event);
 }
 
-/* The source that all bytes of this pass came from; NULL: several, a file, or none yet. */
-static const char *only_giver(const struct job *j)
+void job_event_of(struct job *j, size_t source, const struct error *err, const char *next)
 {
-	if (j->from_file || count_bits(j->gave) != 1)
-		return NULL;
-	for (size_t i = 0; i < j->sources->n; i++)
-		if (j->gave & (1u << i))
-			return j->sources->items[i].name;
-	return NULL;
+	struct transfer_event event = {
+		.source = j->sources->items[source].name, .err = err, .next = next};
+
+	tell(j, &event);
 }
 
 void job_event(
 	struct job *j, const struct sink *sink, const struct error *err, const char *fmt, ...)
 {
 	AUTO_FREE char *next = NULL;
-	const struct transfer_options *o = &j->engine->options;
-	struct transfer_event event = {.digest = &j->digest, .err = err};
+	const struct source *giver = verdict_only_giver(j);
+	struct transfer_event event = {.err = err};
 	va_list ap;
 
-	if (!o->event)
-		return;
 	va_start(ap, fmt);
 	next = xvasprintf(fmt, ap);
 	va_end(ap);
@@ -54,8 +49,8 @@ void job_event(
 	else if (j->producer.kind == PRODUCER_SOURCE || j->producer.kind == PRODUCER_TRIAL)
 		event.source = j->sources->items[j->producer.source].name;
 	else
-		event.source = only_giver(j);
-	o->event(o->ctx, &event);
+		event.source = giver ? giver->name : NULL;
+	tell(j, &event);
 }
 
 void job_free(struct job *j)
@@ -76,13 +71,14 @@ void job_free(struct job *j)
 	spool_close(&j->spool);
 	ring_clear(&j->ring);
 	hasher_free(j->hasher);
+	blame_free(j->blame);
+	free(j->giver_place);
 	error_clear(&j->last);
 	free(j->repository);
 	free(j);
 }
 
-/* The spool only saves work: without it the blob still arrives. */
-static void give_up_spool(struct job *j, const struct error *err)
+void job_give_up_spool(struct job *j, const struct error *err)
 {
 	job_event(j, NULL, err, "going on without the spool");
 	j->engine->spool_used -= j->size;
@@ -104,7 +100,7 @@ static void flush_spool(struct job *j)
 		if (n > RING_SIZE - at)
 			n = RING_SIZE - at;
 		if (spool_append(&j->spool, j->ring.data + at, (size_t)n, &err) < 0)
-			give_up_spool(j, &err);
+			job_give_up_spool(j, &err);
 	}
 }
 
@@ -134,7 +130,7 @@ static void finish(struct job *j)
 		all = false;
 		error_move(&errors[i], &j->sinks[i].err);
 	}
-	if (j->spool.fd >= 0 && (all || j->spool.length == 0)) {
+	if (j->spool.fd >= 0 && (all || (j->spool.length == 0 && spool_ahead(&j->spool) == 0))) {
 		j->engine->spool_used -= j->size;
 		spool_discard(&j->spool);
 	}
@@ -166,7 +162,9 @@ static int rewind_job(struct job *j, struct error *err)
 	j->position = 0;
 	j->verified = false;
 	j->gave = 0;
-	j->from_file = false;
+	j->from_file = j->old_pieces;
+	if (j->one_source && j->blame)
+		blame_check_begin(j->blame, -1);
 	ring_restart(&j->ring);
 	if (!j->hasher)
 		return hasher_new(j->digest.algo, &j->hasher, err);
@@ -264,6 +262,7 @@ void job_restart(struct job *j)
 		j->engine->spool_used -= j->size;
 	spool_discard(&j->spool);
 	j->spool_tried = false;
+	j->old_pieces = false;
 	/* No source is to blame for what has no bytes: its descriptor is wrong. */
 	if (j->passes >= JOB_PASSES_MAX || j->size == 0) {
 		fail_sinks(j);
@@ -275,49 +274,6 @@ void job_restart(struct job *j)
 	begin_pass(j);
 	/* Sinks that open at once, as the store's do, call nobody back. */
 	job_wake(j);
-}
-
-static void blame(struct job *j, const struct error *err)
-{
-	if (!j->from_file && count_bits(j->gave) == 1) {
-		for (size_t i = 0; i < j->sources->n; i++) {
-			if (!(j->gave & (1u << i)))
-				continue;
-			source_learn(j->sources, &j->trials, i, 0, err, clock_mono_ms());
-			/* All of it came from there: that is the proof. */
-			source_struck(j->sources, i, &j->digest, error_text(err), clock_wall_sec());
-			failures_note(&j->failures, j->sources, i, err);
-		}
-		return;
-	}
-	/* Bytes of several origins: one of them is wrong, and only a whole copy from one tells
-	 * which. */
-	j->one_source = true;
-	j->trials.attempts++;
-}
-
-/* The bytes are all there and their hash is not the digest: away with them. */
-static void wrong_content(struct job *j, const struct digest *got)
-{
-	AUTO(error_clear) struct error err = ERROR_INIT;
-	const char *giver = only_giver(j);
-	char have[DIGEST_STR_MAX];
-
-	(void)error_set(&err,
-		ERR_CORRUPT,
-		"%s%s: the bytes received hash to %s",
-		giver ? "source " : "",
-		giver          ? giver
-		: j->from_file ? "a copy on disk"
-		: j->size == 0 ? "an empty blob"
-			       : "several sources",
-		digest_format(got, have));
-	job_event(j, NULL, &err, "dropped; trying another source from byte 0");
-	if (j->from_file && j->spool.fd < 0)
-		j->avoid_store = true;
-	blame(j, &err);
-	error_move(&j->last, &err);
-	job_restart(j);
 }
 
 static void set_limit(struct job *j)
@@ -336,15 +292,18 @@ static void verify(struct job *j)
 		return;
 	got = hasher_finish(j->hasher);
 	if (!digest_equal(&got, &j->digest)) {
-		wrong_content(j, &got);
+		verdict_wrong(j, &got);
 		return;
 	}
 	j->verified = true;
+	verdict_right(j);
 }
 
 void job_took(struct job *j, const char *data, size_t n)
 {
 	hasher_update(j->hasher, data, n);
+	if (j->one_source && j->blame)
+		blame_check(j->blame, j->position, data, n);
 	j->position += n;
 	if (j->spool.fd >= 0 &&
 		(j->position >= j->spool.length + SPOOL_PIECE || j->position == j->size))

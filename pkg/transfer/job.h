@@ -15,6 +15,7 @@
 #pragma once
 
 #include "oci/hasher.h"
+#include "transfer/blame.h"
 #include "transfer/failures.h"
 #include "transfer/ring.h"
 #include "transfer/spool.h"
@@ -75,6 +76,7 @@ enum producer_kind {
 	PRODUCER_FILE,   /* the store's blob, or the spool's prefix */
 	PRODUCER_SOURCE, /* a GET */
 	PRODUCER_TRIAL,  /* a HEAD: whether a source that failed again and again is back */
+	PRODUCER_STRIPE, /* ranges of several sources (transfer/stripe.h) */
 	PRODUCER_WAIT    /* every source is parked: a timer runs */
 };
 
@@ -82,8 +84,9 @@ struct producer {
 	enum producer_kind kind;
 	int fd; /* PRODUCER_FILE; the spool's is borrowed */
 	bool own_fd;
-	uint64_t file_end; /* bytes of the file to read */
-	size_t source;     /* index; PRODUCER_SOURCE */
+	uint64_t file_end;     /* bytes of the file to read */
+	size_t source;         /* index; PRODUCER_SOURCE */
+	struct stripe *stripe; /* PRODUCER_STRIPE */
 	struct registry_call *call;
 	struct http_timer *timer;
 	bool paused;    /* the ring was full */
@@ -115,6 +118,12 @@ struct job {
 	bool from_file;           /* the spool or the store gave bytes to this pass */
 	bool avoid_store;         /* its content turned out wrong */
 	bool one_source;          /* after a wrong digest of mixed origin: whole from one source */
+	uint32_t struck;          /* sources that were struck for this blob, a bit each */
+	uint32_t no_stripe;       /* sources whose ranges cannot be used, a bit each */
+	bool old_pieces;          /* the spool has bytes behind a hole, from an earlier run */
+	struct blame *blame;      /* who gave which bytes; NULL: nothing yet */
+	struct blame_run run;     /* the GET under way */
+	char *giver_place;        /* backend of the last GET that ended; or NULL */
 	struct error last;        /* of the producer */
 	struct failures failures; /* of each source that was asked */
 	bool measured;            /* its set is, and it is not private */
@@ -139,8 +148,11 @@ void job_restart(struct job *j);
 /* The bytes are in the ring: hash and spool them, move the position. */
 void job_took(struct job *j, const char *data, size_t n);
 bool job_has_active_sink(const struct job *j);
+/* The spool could not be used: without it the blob still arrives. */
+void job_give_up_spool(struct job *j, const struct error *err);
 void job_event(struct job *j, const struct sink *sink, const struct error *err, const char *fmt,
 	...) PRINTF(4, 5);
+void job_event_of(struct job *j, size_t source, const struct error *err, const char *next);
 /* Frees everything, without callback. */
 void job_free(struct job *j);
 
@@ -150,10 +162,32 @@ bool producer_start(struct job *j);
 void producer_stop(struct job *j);
 void producer_pump(struct job *j); /* the ring has room again */
 bool producer_is_idle(const struct job *j);
+/* From a file into the ring, up to `end` or as far as there is room.  False: it cannot be read, and
+ * the producer was stopped. */
+bool producer_read(struct job *j, int fd, uint64_t end);
+
+/* ---- verdict.c ---- */
+/* A GET begins at job->position, gives bytes, and ends (stats NULL: broken off by us). */
+void verdict_get_begins(struct job *j, size_t source);
+void verdict_get_ends(struct job *j, const struct registry_blob_stats *stats);
+struct blame *verdict_blame(struct job *j); /* made when there is none */
+/* "https://host:443 (192.0.2.1)"; NULL: not known.  Caller frees. */
+char *verdict_place(const struct registry_blob_stats *stats) NODISCARD;
+/* The source that all bytes of this pass came from; NULL: several, a file, or none yet. */
+const struct source *verdict_only_giver(const struct job *j);
+/* The bytes are all there and their hash is not the digest: away with them. */
+void verdict_wrong(struct job *j, const struct digest *got);
+/* They are right: who gave wrong ones before is known now. */
+void verdict_right(struct job *j);
+/* Whom to ask for the whole after wrong bytes of mixed origin; false: as for any blob. */
+bool verdict_choose(const struct job *j, uint64_t now_ms, size_t *ret_index);
 
 /* ---- fetch.c ---- */
 /* From a source, from job->position on.  False: there is nobody left to ask. */
 bool fetch_start(struct job *j);
+/* A source failed after so many bytes of this attempt: learns, and tells. */
+void fetch_failed(
+	struct job *j, size_t source, uint64_t bytes, const struct error *err, const char *next);
 /* What is missing comes from this source from now on. */
 void fetch_move(struct job *j, size_t to);
 

@@ -3,6 +3,8 @@
 
 #include <inttypes.h>
 
+#include "source/load.h"
+#include "transfer/stripe.h"
 #include "util/clock.h"
 #include "util/file.h"
 #include "util/mem.h"
@@ -20,6 +22,8 @@ void producer_stop(struct job *j)
 	struct producer *p = &j->producer;
 
 	registry_cancel(&p->call);
+	verdict_get_ends(j, NULL);
+	stripe_stop(j);
 	meter_end(j, NULL);
 	if (p->kind == PRODUCER_TRIAL)
 		source_trial_end(j->sources,
@@ -49,16 +53,14 @@ static void file_failed(struct job *j, struct error *err)
 	}
 }
 
-static void pump_file(struct job *j)
+bool producer_read(struct job *j, int fd, uint64_t end)
 {
-	struct producer *p = &j->producer;
-	const uint64_t before = j->position;
 	AUTO(error_clear) struct error err = ERROR_INIT;
 
-	while (j->position < p->file_end) {
+	while (j->position < end) {
 		char *to;
 		size_t room = ring_space(&j->ring, &to);
-		uint64_t left = p->file_end - j->position;
+		uint64_t left = end - j->position;
 
 		if (room == 0)
 			break;
@@ -66,17 +68,25 @@ static void pump_file(struct job *j)
 			room = FILE_PIECE;
 		if (room > left)
 			room = (size_t)left;
-		if (pread_all(p->fd, to, room, j->position, &err) < 0) {
+		if (pread_all(fd, to, room, j->position, &err) < 0) {
 			file_failed(j, &err);
-			break;
+			return false;
 		}
-		j->reused += room;
-		j->from_file = true;
 		ring_wrote(&j->ring, room);
 		job_took(j, to, room);
 	}
-	if (p->kind == PRODUCER_FILE && j->position == p->file_end)
+	return true;
+}
+
+static void pump_file(struct job *j)
+{
+	struct producer *p = &j->producer;
+	const uint64_t before = j->position;
+
+	if (producer_read(j, p->fd, p->file_end) && j->position == p->file_end)
 		producer_stop(j);
+	j->reused += j->position - before;
+	j->from_file = j->from_file || j->position > before;
 	/* Whoever made the room knows of these bytes; sinks that wait for some do not. */
 	if (p->kind == PRODUCER_NONE || j->position > before)
 		job_wake(j);
@@ -125,12 +135,17 @@ static void open_spool(struct job *j)
 		return;
 	}
 	j->engine->spool_used += j->size;
+	if (spool_ahead(&j->spool) == 0)
+		return;
+	j->old_pieces = j->from_file = true;
+	j->reused += spool_ahead(&j->spool);
 }
 
 static bool start_from_spool(struct job *j)
 {
 	open_spool(j);
-	if (j->spool.fd < 0 || j->position > 0 || j->spool.length == 0)
+	/* A stripe may have left more than was read. */
+	if (j->spool.fd < 0 || j->position >= j->spool.length)
 		return false;
 	j->producer = (struct producer){
 		.kind = PRODUCER_FILE, .fd = j->spool.fd, .file_end = j->spool.length};
@@ -152,6 +167,8 @@ void producer_pump(struct job *j)
 
 	if (p->kind == PRODUCER_FILE) {
 		pump_file(j);
+	} else if (p->kind == PRODUCER_STRIPE) {
+		stripe_pump(j);
 	} else if (p->kind == PRODUCER_SOURCE && p->paused &&
 		   ring_room(&j->ring) >= RING_SIZE / 2) {
 		p->paused = false;

@@ -215,26 +215,50 @@ static inline void fake_absent(struct peer_conn *c, const char *code)
 		peer_heard(c, "HEAD /") ? "" : body);
 }
 
+/* Bytes of an answer: what the request's Range asks for of `len`; false: it has none. */
+static inline bool fake_range(
+	const struct peer_conn *c, size_t len, size_t *ret_from, size_t *ret_end)
+{
+	static const char field[] = "\r\nRange: bytes=";
+	const char *range = strcasestr(c->request, field);
+	char *rest;
+	size_t last;
+
+	*ret_from = 0;
+	*ret_end = len;
+	if (!range)
+		return false;
+	*ret_from = strtoull(range + sizeof(field) - 1, &rest, 10);
+	last = *rest == '-' ? strtoull(rest + 1, NULL, 10) : 0;
+	if (last > 0 && last < len)
+		*ret_end = last + 1;
+	return true;
+}
+
 /* Up to `end` bytes of a body, from where the request's Range begins. */
 static inline void fake_send(
 	struct peer_conn *c, const char *type, const char *bytes, size_t len, size_t end)
 {
-	const char *range = strcasestr(c->request, "\r\nRange: bytes=");
-	size_t from = range ? strtoull(range + strlen("\r\nRange: bytes="), NULL, 10) : 0;
-	struct digest d = fake_digest(bytes, len);
 	char text[DIGEST_STR_MAX];
+	size_t from, asked_end;
+	struct digest d;
 
-	if (range)
+	if (fake_range(c, len, &from, &asked_end)) {
 		(void)peer_say(c,
 			"HTTP/1.1 206 Partial\r\nContent-Range: bytes %zu-%zu/%zu\r\n",
 			from,
-			len - 1,
+			asked_end - 1,
 			len);
-	else
+	} else {
+		d = fake_digest(bytes, len);
 		(void)peer_say(c,
 			"HTTP/1.1 200 OK\r\nDocker-Content-Digest: %s\r\n",
 			digest_format(&d, text));
-	(void)peer_say(c, "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n", type, len - from);
+	}
+	(void)peer_say(
+		c, "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n", type, asked_end - from);
+	if (end > asked_end)
+		end = asked_end;
 	if (!peer_heard(c, "HEAD /") && end > from)
 		(void)peer_send(c, bytes + from, end - from);
 }

@@ -80,9 +80,27 @@ static void freeing_nothing_is_fine(void **state)
 	hasher_free(NULL);
 }
 
+static void a_look_on_the_way_changes_nothing(void **state)
+{
+	AUTO(hasher_freep) struct hasher *h = NULL;
+	struct digest half, whole, expected;
+
+	(void)state;
+	assert_int_equal(hasher_new(DIGEST_SHA256, &h, NULL), 0);
+	hasher_update(h, "ab", 2);
+	assert_int_equal(hasher_peek(h, &half, NULL), 0);
+	assert_int_equal(digest_of(DIGEST_SHA256, "ab", 2, &expected, NULL), 0);
+	assert_true(digest_equal(&half, &expected));
+	hasher_update(h, "c", 1);
+	whole = hasher_finish(h);
+	assert_int_equal(digest_of(DIGEST_SHA256, "abc", 3, &expected, NULL), 0);
+	assert_true(digest_equal(&whole, &expected));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_look_on_the_way_changes_nothing),
 		cmocka_unit_test(bytes_in_any_portions_give_the_same_digest),
 		cmocka_unit_test(a_reset_hasher_starts_over_also_with_another_algorithm),
 		cmocka_unit_test(nothing_hashed_is_the_empty_blob),

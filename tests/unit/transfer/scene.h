@@ -20,9 +20,11 @@
 #include "util/file.h"
 
 #define PATIENCE_MS 20000 /* after that a test has failed */
-#define PLACES      2     /* mirror and authority; two targets */
-#define BIG         ((size_t)3 * 1024 * 1024 + 12345)
-#define MIDDLE      ((size_t)300 * 1000)
+#ifndef PLACES
+#define PLACES 2 /* mirror and authority; two targets */
+#endif
+#define BIG    ((size_t)3 * 1024 * 1024 + 12345)
+#define MIDDLE ((size_t)300 * 1000)
 
 struct outcome {
 	bool done;
@@ -46,6 +48,7 @@ struct scene {
 	struct outcome out;
 	uint64_t until_ms;
 	unsigned events;
+	char *told; /* a line for each event: "SOURCE: ERROR; NEXT" */
 	/* For what the fakes do wrong. */
 	atomic_uint met;
 };
@@ -55,10 +58,17 @@ struct scene {
 static UNUSED void on_event(void *ctx, const struct transfer_event *event)
 {
 	struct scene *s = ctx;
+	char *longer;
 
 	assert_non_null(event->next);
-	assert_non_null(event->err);
 	s->events++;
+	longer = xasprintf("%s%s: %s; %s\n",
+		s->told ? s->told : "",
+		event->source ? event->source : "-",
+		event->err ? error_text(event->err) : "-",
+		event->next);
+	free(s->told);
+	s->told = longer;
 }
 
 static UNUSED void engine_start(struct scene *s, bool with_store)
@@ -148,6 +158,7 @@ static UNUSED int teardown(void **state)
 	}
 	closep(&s->spool);
 	folder_remove(s->folder);
+	free(s->told);
 	free(s);
 	return 0;
 }
@@ -199,7 +210,7 @@ static UNUSED void run(struct scene *s)
 enum where {
 	TO_FIRST = 1,
 	TO_SECOND = 2,
-	TO_STORE = 4,
+	TO_STORE = 1 << 16,
 };
 
 static UNUSED void ask(struct scene *s, const struct digest *digest, uint64_t size, unsigned where,
