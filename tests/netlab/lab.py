@@ -351,8 +351,8 @@ class Lab:
 
     def run(self, command, timeout=600, at=None, **options):
         """
-        Runs to the end.  at: (bytes, function), called once so many bytes have arrived; that it was
-        called is the caller's to check.
+        Runs to the end.  at: (bytes, function), called with the seconds so far once so many bytes have
+        arrived; that it was called is the caller's to check.
         """
         before = sum(self.received().values())
         with Wire(self) as wire, tempfile.TemporaryFile('w+') as out, tempfile.TemporaryFile('w+') as err:
@@ -360,7 +360,7 @@ class Lab:
             process = self.start(command, stdout=out, stderr=err, **options)
             while process.poll() is None:
                 if at and sum(self.received().values()) - before >= at[0]:
-                    at[1]()
+                    at[1](time.monotonic() - began)
                     at = None
                 if time.monotonic() - began > timeout:
                     process.send_signal(signal.SIGABRT)

@@ -9,6 +9,7 @@ ROUNDS = 3
 LEAST_RATE = 44.0        # MiB/s, 256 MiB from A+B+C
 BESIDE_ARIA2 = 0.97
 WITH_ORIGIN = 1.05       # times as long, at most
+NEVER_SLOWER = 0.98      # the same twice differs by that much
 SEGMENT = (96 * lab.MIB, 48 * lab.MIB)   # offset and length of what the liar has wrong
 
 
@@ -88,8 +89,8 @@ def test_64_mib_are_never_slower_than_from_the_best_source(make_lab, make_progra
     show(figures, '64 MiB', rounds)
     alone = of(rounds, 'C alone', mib=64)
     figures.note(alone=alone, **{n: of(rounds, n, mib=64) for n in ('A+B+C', 'A+B+C+origin')})
-    assert of(rounds, 'A+B+C', mib=64) >= alone
-    assert of(rounds, 'A+B+C+origin', mib=64) >= alone
+    assert of(rounds, 'A+B+C', mib=64) >= NEVER_SLOWER * alone
+    assert of(rounds, 'A+B+C+origin', mib=64) >= NEVER_SLOWER * alone
 
 
 def gave_of(laboratory, name, layer, offset, length):
