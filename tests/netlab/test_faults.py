@@ -9,7 +9,7 @@ COLUMNS = ['source', 'latency ms', 'MiB/s', 'integrity', 'freshness', '429s', 'b
 
 def show(name, rows):
     Figures('faults-' + name).show(name, COLUMNS, [
-        [n, r['latency_ms'], r['throughput_mib_per_sec'], r['integrity'], r['freshness'], r['answers_429'], r['backend'], r['error']]
+        [n, *(r[k] for k in ('latency_ms', 'throughput_mib_per_sec', 'integrity', 'freshness', 'answers_429', 'backend', 'error'))]
         for n, r in rows.items()])
 
 

@@ -54,8 +54,8 @@ def test_sync_takes_what_the_links_take(kubelab, kube, verify, known):
     figures = Figures('sync-' + ('after-bench' if known else 'unknown'))
     best = kube.bytes() / lab.MIB / laboratory.sum_of_rates()
     rounds = repeat(lambda _: one_sync(kubelab, kube, verify, lambda: best), lambda r: times_of_best(r) <= STEADY)
-    show(figures, f'sync of {kube.bytes() / lab.MIB:.0f} MiB from A+B+C+origin, sources {"measured before" if known else "unknown"}',
-         rounds)
+    before = 'measured before' if known else 'unknown'
+    show(figures, f'sync of {kube.bytes() / lab.MIB:.0f} MiB from A+B+C+origin, sources {before}', rounds)
     assert times_of_best(rounds) <= STEADY
 
 
