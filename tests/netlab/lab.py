@@ -163,13 +163,24 @@ class Link:
         self.process.wait()
 
 
+def processor_times():
+    """(idle, all), in ticks of all cores."""
+    with open('/proc/stat') as f:
+        fields = [int(n) for n in f.readline().split()[1:9]]
+    return fields[3] + fields[4], sum(fields)
+
+
 class Wire:
-    """What arrives at the client while the block runs: span() and bytes() afterwards."""
+    """
+    What arrives at the client while the block runs: span() and bytes() afterwards, and idle, the share
+    of the processors that nobody wanted, in percent: near 0 the machine was measured, not the links.
+    """
 
     def __init__(self, lab):
         self.lab, self.samples, self.over = lab, [], threading.Event()
 
     def __enter__(self):
+        self.processors = processor_times()
         self.samples.append((time.monotonic(), self.lab.received()))
         self.thread = threading.Thread(target=self._watch)
         self.thread.start()
@@ -183,6 +194,8 @@ class Wire:
         self.over.set()
         self.thread.join()
         self.samples.append((time.monotonic(), self.lab.received()))
+        idle, total = (now - before for now, before in zip(processor_times(), self.processors))
+        self.idle = 100 * idle / max(1, total)
 
     def bytes(self):
         """{source: bytes of IP packets}"""

@@ -49,7 +49,7 @@ class Striping:
         mib = self.large.blobs[self.large.layers(repository, 'v1')[0]] / lab.MIB
         total = sum(done.wire.bytes().values())
         return {'what': name, 'MiB': mib, 'blob s': done.wire.span(), 'MiB/s': mib / done.wire.span(), 'all s': done.seconds,
-                **{f'{n} %': 100 * b / total for n, b in done.wire.bytes().items()}}
+                **{f'{n} %': 100 * b / total for n, b in done.wire.bytes().items()}, 'idle %': done.wire.idle}
 
 
 def of(rounds, what, key='MiB/s', mib=256):

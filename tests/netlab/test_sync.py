@@ -38,7 +38,7 @@ def one_sync(kubelab, corpus, verify, best, at=None):
     done.ok()
     verify(laboratory, corpus)
     return {'seconds': done.seconds, 'best': best(), 'times': done.seconds / best(),
-            'MiB/s': corpus.bytes() / lab.MIB / done.seconds, **shares(done.wire)}
+            'MiB/s': corpus.bytes() / lab.MIB / done.seconds, **shares(done.wire), 'idle %': done.wire.idle}
 
 
 def show(figures, title, rounds):
