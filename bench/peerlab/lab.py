@@ -32,10 +32,10 @@ def free_port():
         return s.getsockname()[1]
 
 
-def compile_c(name, folder, *libraries):
-    """Compiles NAME.c beside this file; returns the program."""
+def compile_c(name, folder, *libraries, beside=HERE):
+    """Compiles NAME.c beside this file, or in another folder; returns the program."""
     program = os.path.join(folder, name)
-    run('cc', '-O2', '-pthread', os.path.join(HERE, name + '.c'), '-o', program, *libraries)
+    run('cc', '-O2', '-pthread', os.path.join(beside, name + '.c'), '-o', program, *libraries)
     return program
 
 
@@ -135,8 +135,8 @@ def make_certificates(folder):
 
 class Net:
     """
-    Three network namespaces: the client's, joined by one slow link (delaylink.c) to the source's
-    and by another to the target's.  Needs root.  spec: RTT_MS:MBIT[:target-near].
+    Three network namespaces: the client's, joined by one slow link (tests/netlab/linkemu.c) to the
+    source's and by another to the target's.  Needs root.  spec: RTT_MS:MBIT[:target-near].
     """
     SOURCE, TARGET = '198.18.1.2', '198.18.2.2'  # addresses for benchmarks, RFC 2544
     NEAR = (0.2, 1000)                           # ms and Mbit/s of a target in the same building
@@ -145,8 +145,8 @@ class Net:
         rtt, mbit, *rest = spec.split(':')
         me = os.getpid()
         self.client, self.source, self.target = f'plc{me}', f'pls{me}', f'plt{me}'
-        self.links = []
-        program = compile_c('delaylink', work)
+        self.work, self.links = work, []
+        program = compile_c('linkemu', work, beside=os.path.join(HERE, '..', '..', 'tests', 'netlab'))
         for namespace in (self.client, self.source, self.target):
             run('ip', 'netns', 'add', namespace)
             run('ip', '-n', namespace, 'link', 'set', 'lo', 'up')
@@ -158,8 +158,10 @@ class Net:
 
     def join(self, program, number, far, ms, mbit):
         queue = max(250_000, int(ms / 1000 * mbit * 1e6 / 8))  # bytes: what the link holds, at least
-        link = subprocess.Popen([program, self.client, f'pl{number}', far, 'pl0', str(int(ms * 500)),
-                                 str(int(mbit * 1e6)), str(queue)], stdout=subprocess.PIPE, text=True)
+        settings = os.path.join(self.work, f'link{number}')
+        with open(settings, 'w') as f:
+            f.write(f'delay {int(ms * 500)}\nrate {int(mbit * 1e6 / 8)}\nqueue {queue}\n')
+        link = subprocess.Popen([program, self.client, f'pl{number}', far, 'pl0', settings], stdout=subprocess.PIPE, text=True)
         self.links.append(link)
         if link.stdout.readline() != 'up\n':
             raise SystemExit('the link between the namespaces did not come up (root, and /dev/net/tun?)')

@@ -163,13 +163,24 @@ class Link:
         self.process.wait()
 
 
+def processor_times():
+    """(idle, all), in ticks of all cores."""
+    with open('/proc/stat') as f:
+        fields = [int(n) for n in f.readline().split()[1:9]]
+    return fields[3] + fields[4], sum(fields)
+
+
 class Wire:
-    """What arrives at the client while the block runs: span() and bytes() afterwards."""
+    """
+    What arrives at the client while the block runs: span() and bytes() afterwards, and idle, the share
+    of the processors that nobody wanted, in percent: near 0 the machine was measured, not the links.
+    """
 
     def __init__(self, lab):
         self.lab, self.samples, self.over = lab, [], threading.Event()
 
     def __enter__(self):
+        self.processors = processor_times()
         self.samples.append((time.monotonic(), self.lab.received()))
         self.thread = threading.Thread(target=self._watch)
         self.thread.start()
@@ -183,6 +194,8 @@ class Wire:
         self.over.set()
         self.thread.join()
         self.samples.append((time.monotonic(), self.lab.received()))
+        idle, total = (now - before for now, before in zip(processor_times(), self.processors))
+        self.idle = 100 * idle / max(1, total)
 
     def bytes(self):
         """{source: bytes of IP packets}"""
@@ -351,8 +364,8 @@ class Lab:
 
     def run(self, command, timeout=600, at=None, **options):
         """
-        Runs to the end.  at: (bytes, function), called once so many bytes have arrived; that it was
-        called is the caller's to check.
+        Runs to the end.  at: (bytes, function), called with the seconds so far once so many bytes have
+        arrived; that it was called is the caller's to check.
         """
         before = sum(self.received().values())
         with Wire(self) as wire, tempfile.TemporaryFile('w+') as out, tempfile.TemporaryFile('w+') as err:
@@ -360,7 +373,7 @@ class Lab:
             process = self.start(command, stdout=out, stderr=err, **options)
             while process.poll() is None:
                 if at and sum(self.received().values()) - before >= at[0]:
-                    at[1]()
+                    at[1](time.monotonic() - began)
                     at = None
                 if time.monotonic() - began > timeout:
                     process.send_signal(signal.SIGABRT)

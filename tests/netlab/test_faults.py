@@ -9,7 +9,7 @@ COLUMNS = ['source', 'latency ms', 'MiB/s', 'integrity', 'freshness', '429s', 'b
 
 def show(name, rows):
     Figures('faults-' + name).show(name, COLUMNS, [
-        [n, r['latency_ms'], r['throughput_mib_per_sec'], r['integrity'], r['freshness'], r['answers_429'], r['backend'], r['error']]
+        [n, *(r[k] for k in ('latency_ms', 'throughput_mib_per_sec', 'integrity', 'freshness', 'answers_429', 'backend', 'error'))]
         for n, r in rows.items()])
 
 
@@ -101,9 +101,9 @@ def test_a_black_hole_ends_one_source_and_not_the_benchmark(make_lab, make_progr
     program = make_program(laboratory, NAMES, ['ref/app'])
     fallen = []
 
-    def fall():
+    def fall(seconds):
         laboratory.link('a').black_hole()
-        fallen.append(True)
+        fallen.append(seconds)
     done, rows, _ = program.bench(*QUICK, at=(16 * lab.MIB, fall))
     show('black-hole', rows)
     assert fallen and rows['a']['error'], done
@@ -117,9 +117,9 @@ def test_a_black_hole_in_mid_run_costs_a_sync_little(make_lab, make_program, lar
     program = make_program(laboratory, NAMES, sorted(large.tags))
     fallen = []
 
-    def fall():
+    def fall(seconds):
         laboratory.link('a').black_hole()
-        fallen.append(True)
+        fallen.append(seconds)
     done, report = program.sync(at=(100 * lab.MIB, fall))
     assert fallen and done.ok()
     verify(laboratory, large)

@@ -9,6 +9,7 @@ ROUNDS = 3
 LEAST_RATE = 44.0        # MiB/s, 256 MiB from A+B+C
 BESIDE_ARIA2 = 0.97
 WITH_ORIGIN = 1.05       # times as long, at most
+NEVER_SLOWER = 0.98      # the same twice differs by that much
 SEGMENT = (96 * lab.MIB, 48 * lab.MIB)   # offset and length of what the liar has wrong
 
 
@@ -48,7 +49,7 @@ class Striping:
         mib = self.large.blobs[self.large.layers(repository, 'v1')[0]] / lab.MIB
         total = sum(done.wire.bytes().values())
         return {'what': name, 'MiB': mib, 'blob s': done.wire.span(), 'MiB/s': mib / done.wire.span(), 'all s': done.seconds,
-                **{f'{n} %': 100 * b / total for n, b in done.wire.bytes().items()}}
+                **{f'{n} %': 100 * b / total for n, b in done.wire.bytes().items()}, 'idle %': done.wire.idle}
 
 
 def of(rounds, what, key='MiB/s', mib=256):
@@ -88,8 +89,8 @@ def test_64_mib_are_never_slower_than_from_the_best_source(make_lab, make_progra
     show(figures, '64 MiB', rounds)
     alone = of(rounds, 'C alone', mib=64)
     figures.note(alone=alone, **{n: of(rounds, n, mib=64) for n in ('A+B+C', 'A+B+C+origin')})
-    assert of(rounds, 'A+B+C', mib=64) >= alone
-    assert of(rounds, 'A+B+C+origin', mib=64) >= alone
+    assert of(rounds, 'A+B+C', mib=64) >= NEVER_SLOWER * alone
+    assert of(rounds, 'A+B+C+origin', mib=64) >= NEVER_SLOWER * alone
 
 
 def gave_of(laboratory, name, layer, offset, length):
@@ -129,8 +130,9 @@ def test_a_liar_about_one_segment_is_named_with_proof(make_lab, make_program, la
     assert proof and 'differ from those verified by' in proof[0], last['done']
     assert not [line for line in last['done'].stderr.splitlines()
                 if 'wrong bytes' in line and any(f'source {n}.test' in line for n in ('a', 'c', 'origin'))]
-    status = program.run('status', '--json').ok()
-    assert 'b.test' in status.stdout
+    errors = {row['source']: row['last_error'] for row in last['report']['sources']}
+    assert 'wrong bytes' in (errors['b.test'] or ''), errors
+    assert not any('wrong bytes' in (text or '') for name, text in errors.items() if name != 'b.test'), errors
     copy = os.path.join(s.lab.folder, 'copy')
     s.lab.run(['curl', '-sf', '-o', copy, f'http://127.0.0.1:5000/v2/big/256/blobs/{layer}']).ok()
     with open(copy, 'rb') as f:

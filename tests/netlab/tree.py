@@ -13,6 +13,7 @@ import shutil
 import images
 
 NOBODY = '0' * 64  # the name of no manifest
+PIECE = 16 << 20    # bytes that random makes at once: it has a limit
 SCHEMA = {'schemaVersion': 2}
 
 
@@ -53,11 +54,14 @@ class Samples:
         self.random = random.Random(seed)
         self.corpus = images.Corpus()
 
+    def _bytes(self, n):
+        return b''.join(self.random.randbytes(min(PIECE, n - at)) for at in range(0, n, PIECE))
+
     def image(self, repository, tag, sizes, platforms=('linux/amd64',)):
         """A multi-platform image with layers of so many random bytes, for each platform."""
         c, children = self.corpus, []
         for platform in platforms:
-            layers = [c.blob(self.random.randbytes(n), 'application/vnd.oci.image.layer.v1.tar') for n in sizes]
+            layers = [c.blob(self._bytes(n), 'application/vnd.oci.image.layer.v1.tar') for n in sizes]
             config = c.blob(images.to_json({
                 **images.platform_of(platform), 'config': {},
                 'rootfs': {'type': 'layers', 'diff_ids': [x['digest'] for x in layers]}}), images.OCI_CONFIG)
