@@ -235,7 +235,8 @@ struct sync_run {
 
 	struct repo *repos;
 	size_t n_repos, cap_repos;
-	struct http_timer *watch_timer; /* ends the look at the mirrors */
+	struct watch_list *watching;    /* the look at the mirrors; NULL: none */
+	struct http_timer *watch_timer; /* ends the wait for it */
 	struct authority *authorities;  /* of the upstreams that were asked */
 	size_t n_authorities, cap_authorities;
 	struct spot *spots;
@@ -365,8 +366,11 @@ NODISCARD int together_phase(struct sync_run *run, struct error *err);
 NODISCARD int together_recover(struct sync_run *run, struct error *err);
 
 /* ---- watch.c ---- */
-/* Looks how far the mirrors are behind, and remembers it. */
+/* Once all tags are resolved: begins to look how far the mirrors are behind. */
+void watch_begin(struct sync_run *run);
+/* After everything else: waits for the rest of it, not for long. */
 NODISCARD int watch_phase(struct sync_run *run, struct error *err);
+void watch_free(struct sync_run *run); /* ends it in any case */
 
 /* The text that says what of an image is copied: part of what "complete" means. Caller frees. */
 char *rule_selection(const struct sync_rule *rule) NODISCARD;

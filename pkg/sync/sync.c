@@ -327,6 +327,7 @@ static int begin_phase(struct sync_run *run, struct error *err)
 	(void)err; /* run_fatal() has it */
 	if (has_open_cells(run))
 		spots_begin(run);
+	watch_begin(run);
 	return 0;
 }
 
@@ -490,6 +491,7 @@ static void free_images(struct sync_run *run)
 		map_free(run->spots[i].pushed);
 		error_clear(&run->spots[i].err);
 	}
+	watch_free(run);
 	for (size_t i = 0; i < run->n_authorities; i++)
 		error_clear(&run->authorities[i].err);
 	free(run->authorities);

@@ -1,5 +1,5 @@
 /*
- * watch.c - how far each mirror is behind its authority, looked at after the run's own work.
+ * watch.c - how far each mirror is behind its authority, looked at beside the moving of blobs.
  *
  * A mirror's answer for a tag is observed and compared, never obeyed (promise 1).  At most
  * WATCH_TAGS tags are looked at in each mirror and run, those first that were not looked at for
@@ -16,7 +16,7 @@
 	512            /* images that are considered in one run: a look costs a read of the state \
 			*/
 #define WATCH_WINDOW 4 /* tags looked at at once */
-#define WATCH_MS     15000 /* the run ends after so long, whatever a mirror still owes */
+#define WATCH_MS     15000 /* after its own work a run waits so long for mirrors, and no longer */
 
 /* One tag at one mirror. */
 struct watch {
@@ -32,8 +32,11 @@ struct watch {
 };
 
 struct watch_list {
+	struct sync_run *run;
 	struct watch *items;
 	size_t n, cap;
+	size_t next, running; /* the first that was not begun; under way */
+	bool over;            /* nobody waits for the rest */
 	/* Mirrors that did not answer, a bit each, by authority as in run->authorities. */
 	uint32_t *silent;
 };
@@ -84,11 +87,14 @@ static const struct digest *current(const struct watch *w)
 
 /* ---- the end of one ---- */
 
+static void look_further(struct watch_list *list);
+
 static void done(struct watch *w)
 {
 	free(w->children);
 	w->children = NULL;
-	window_done(w->run);
+	w->list->running--;
+	look_further(w->list);
 }
 
 static void conclude(struct watch *w, const struct freshness_verdict *v)
@@ -289,15 +295,18 @@ static void look_on(struct watch *w)
 		conclude(w, &v);
 }
 
-static void look(struct sync_run *run, size_t i)
+static void look_further(struct watch_list *list)
 {
-	struct watch_list *list = run->window.items;
-	struct watch *w = &list->items[i];
+	while (list->running < WATCH_WINDOW && list->next < list->n && !list->over &&
+		!run_over(list->run)) {
+		struct watch *w = &list->items[list->next++];
 
-	if (*silent_of(w) & 1u << w->source || mirror_of(w)->parked_until_ms > clock_mono_ms())
-		done(w);
-	else
+		if (*silent_of(w) & 1u << w->source ||
+			mirror_of(w)->parked_until_ms > clock_mono_ms())
+			continue;
+		list->running++;
 		head(w, mirror_of(w), tag_of(w), tag_answered);
+	}
 }
 
 /* ---- which tags ---- */
@@ -381,39 +390,66 @@ static bool has_mirrors(const struct sync_run *run)
 	return false;
 }
 
+void watch_begin(struct sync_run *run)
+{
+	struct watch_list *list;
+
+	if (!has_mirrors(run) || run->n_images == 0)
+		return;
+	run->watching = list = xcalloc(1, sizeof(*list));
+	list->run = run;
+	choose(run, list);
+	for (size_t i = 0; i < list->n; i++) /* before the array of answers is sized */
+		(void)ask_authority_of(run, rule_of(&list->items[i])->sources);
+	list->silent = xcalloc(run->n_authorities ? run->n_authorities : 1, sizeof(*list->silent));
+	look_further(list);
+}
+
 /* A mirror may have closed its gate for minutes: nobody waits for that. */
 static void time_is_up(void *ctx)
 {
-	struct sync_run *run = ctx;
+	struct watch_list *list = ctx;
 
-	run->watch_timer = NULL;
-	run->canceled = true;
+	list->run->watch_timer = NULL;
+	list->over = true;
+}
+
+static bool all_seen(void *ctx)
+{
+	struct watch_list *list = ctx;
+	const struct sync_options *o = &list->run->options;
+
+	/* Whatever stops it: what the run was asked for is done. */
+	return list->running == 0 || list->over || (o->stop && *o->stop);
 }
 
 int watch_phase(struct sync_run *run, struct error *err)
 {
-	struct watch_list list = {.n = 0};
+	struct watch_list *list = run->watching;
 	int rc = 0;
 
-	if (!has_mirrors(run) || run->n_images == 0)
-		return 0;
-	choose(run, &list);
-	if (list.n > 0 && !run_over(run)) {
-		for (size_t i = 0; i < list.n; i++) /* before the array of answers is sized */
-			(void)ask_authority_of(run, rule_of(&list.items[i])->sources);
-		list.silent = xcalloc(run->n_authorities, sizeof(*list.silent));
-		run->watch_timer = http_timer_start(run->options.loop, WATCH_MS, time_is_up, run);
-		rc = phase_run(run, list.n, WATCH_WINDOW, look, &list, err);
+	if (list && list->running > 0) {
+		run->watch_timer = http_timer_start(run->options.loop, WATCH_MS, time_is_up, list);
+		rc = http_loop_run(run->options.loop, all_seen, list, err);
 		http_timer_stop(&run->watch_timer);
 	}
-	/* Whatever stopped it: what the run was asked for is done. */
-	if (rc == 0 && run->fatal.code == ERR_NONE)
-		run->canceled = false;
-	for (size_t i = 0; i < list.n; i++) {
-		registry_cancel(&list.items[i].call);
-		free(list.items[i].children);
-	}
-	free(list.silent);
-	free(list.items);
+	watch_free(run);
 	return rc;
+}
+
+void watch_free(struct sync_run *run)
+{
+	struct watch_list *list = run->watching;
+
+	run->watching = NULL;
+	if (!list)
+		return;
+	http_timer_stop(&run->watch_timer);
+	for (size_t i = 0; i < list->n; i++) {
+		registry_cancel(&list->items[i].call);
+		free(list->items[i].children);
+	}
+	free(list->silent);
+	free(list->items);
+	free(list);
 }
