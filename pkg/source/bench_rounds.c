@@ -35,18 +35,32 @@ static void take_rtt(struct bench_work *work, uint64_t rtt_us)
 		work->rtt_us = rtt_us;
 }
 
+/*
+ * What a source is timed by: the manifest, or where it has another one by the tag (a re-encoded
+ * index, an old one) that, or else the blob.  An answer of "not there" may come from another place.
+ */
+static void choose_question(const struct bench *b, struct bench_ask *ask)
+{
+	const struct bench_row *row = ask->work->row;
+
+	if (row->manifest != BENCH_NO) {
+		ask->digest = b->result->digest;
+	} else if (row->has_tag_digest) {
+		ask->digest = row->tag_digest;
+	} else {
+		ask->question = PROBE_BLOB_HEAD;
+		ask->digest = b->result->blob;
+	}
+}
+
 /* True when it was answered. */
 static bool head(struct bench *b, struct bench_work *work, bool fresh, struct bench_latency *ret,
 	bool *ret_reused)
 {
-	struct bench_ask ask = {
-		.work = work,
-		.question = PROBE_MANIFEST_HEAD,
-		.digest = b->result->digest,
-		.fresh = fresh,
-	};
+	struct bench_ask ask = {.work = work, .question = PROBE_MANIFEST_HEAD, .fresh = fresh};
 	bool answered;
 
+	choose_question(b, &ask);
 	bench_ask_all(b, &ask, 1);
 	answered = ask.err.code == ERR_NONE;
 	if (answered) {
