@@ -3,7 +3,8 @@ The README's commands do what it shows.
 
 In README.md, a `sh` block behind the line `<!-- run -->` is run, all of them in one shell and one
 fresh folder that has build/bin and tests as the source tree has; the `text` block behind it is what
-it prints.  Compared is what is the same on every machine: digests, times, sizes and ports are not.
+it prints.  Compared is what is the same on every machine: digests, times, sizes and ports are not.  Of a
+table of `bench`, which is cut into several where columns get wide, each cell is compared by itself.
 
     python3 -B tests/e2e/test_readme.py    writes the real output into README.md
 """
@@ -25,6 +26,11 @@ TOUR_PORTS = ('5001', '5002', '5003')
 SECONDS = 60
 BLOCK = re.compile(r'<!-- run -->\n```sh\n(?P<commands>.*?)```\n```text\n(?P<output>.*?)```\n', re.S)
 MARK = '@@ block'
+# What `bench` says only of a machine that had other work, or of a request that happened to wait.
+BY_CHANCE = re.compile(r'^warning: this machine is .*\n(?:  .*\n)*', re.M)
+BY_CHANCE_COLUMNS = ('bufferbloat', 'loaded p90')
+MEASURED = re.compile(r'latency|throughput|warm|p90|rtt|cold|fetch|dns|tcp|tls|request')
+RANKS = ('small', 'bulk')
 
 # What differs from machine to machine, or from run to run, and what stands for it.
 UNSTABLE = [
@@ -33,6 +39,7 @@ UNSTABLE = [
     (r'\b[\d.]+ ?(B|KiB|MiB)(?!\w)', 'SIZE'),
     (r'\bbytes=\d+', 'bytes=SIZE'),
     (r'\bin [\d.]+ ?(ms|s)\b', 'in SECONDS'),
+    (r'\b(\d+ rounds), [\d.]+ ?m?s\b', r'\1, SECONDS'),    # of a benchmark
     (r'(?m)TIME +(?:-|[\d.]+) +(?:-|[\d.]+)( +\d+ +\d+)$', r'TIME RATE LATENCY\1'),     # of a source, by `status`
     (r'[ \t]+', ' '),
 ]
@@ -71,14 +78,42 @@ def stop_registries(pid_file):
             subprocess.run(['kill', f.read().strip()], check=False)
 
 
+def cells(line):
+    return re.split(r'  +', line.strip())
+
+
+def cell(column, text):
+    """Of a figure only whether there is one, and whether it is a bound."""
+    if column in RANKS:
+        return re.sub(r'^\d+=?$', 'RANK', text)
+    return re.sub(r'[\d.]+$', 'FIGURE', text) if MEASURED.search(column) else text
+
+
+def without_tables(text):
+    """Tables of sources by `bench`, as a line for each cell: "localhost:5001, integrity: OK"."""
+    columns = None
+    for line in text.splitlines():
+        if line.startswith('source  '):
+            columns = cells(line)
+        elif columns and line:
+            source, *values = cells(line)
+            assert len(values) == len(columns) - 1, line
+            yield from (f'{source}, {c}: {cell(c, v)}' for c, v in zip(columns[1:], values) if c not in BY_CHANCE_COLUMNS)
+        else:
+            columns = None
+            yield line
+
+
 def stable(text):
     """
     The part that is to be equal.  Images of one run are published in any order, and which of two that share
     a blob is said to have fetched it differs as well: lines are compared as a set.
     """
+    text = '\n'.join(without_tables(BY_CHANCE.sub('', text)))
+    text = re.sub(r'\n  (?=\S)', ' ', text)      # a long line goes on so
     for pattern, name in UNSTABLE:
         text = re.sub(pattern, name, text)
-    return sorted(line.strip() for line in text.splitlines())
+    return sorted(line.strip() for line in text.splitlines() if line)
 
 
 def test_the_commands_of_the_readme_print_what_it_shows(tmp_path):
@@ -108,7 +143,7 @@ def write_readme():
         shutil.rmtree(folder, ignore_errors=True)
     with open(README) as f:
         text = f.read()
-    text = BLOCK.sub(lambda b: f'<!-- run -->\n```sh\n{b["commands"]}```\n```text\n{next(outputs)}```\n', text)
+    text = BLOCK.sub(lambda b: f'<!-- run -->\n```sh\n{b["commands"]}```\n```text\n{BY_CHANCE.sub("", next(outputs))}```\n', text)
     with open(README, 'w') as f:
         f.write(text)
 
