@@ -39,7 +39,7 @@ UNSTABLE = [
     (r'\b[\d.]+ ?(B|KiB|MiB)(?!\w)', 'SIZE'),
     (r'\bbytes=\d+', 'bytes=SIZE'),
     (r'\bin [\d.]+ ?(ms|s)\b', 'in SECONDS'),
-    (r'\b(\d+ rounds), [\d.]+ ?m?s\b', r'\1, SECONDS'),    # of a benchmark
+    (r'\b\d+ rounds, [\d.]+ ?m?s\b(, stopped before its end)?', 'ROUNDS, SECONDS'),    # of a benchmark; it has a time to keep
     (r'(?m)TIME +(?:-|[\d.]+) +(?:-|[\d.]+)( +\d+ +\d+)$', r'TIME RATE LATENCY\1'),     # of a source, by `status`
     (r'[ \t]+', ' '),
 ]
