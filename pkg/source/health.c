@@ -138,12 +138,14 @@ static void remember_error(struct source *s, const struct error *err)
 	s->last_error_sec = clock_wall_sec();
 }
 
-/* Whether any other source of the set could be asked at all. */
-static bool has_other(const struct source_set *set, const struct source *s, uint64_t now_ms)
+/* Whether any other source could be asked for this: one that denied it is nobody to turn to. */
+static bool has_other(
+	const struct source_set *set, const struct source_trials *t, size_t index, uint64_t now_ms)
 {
 	for (size_t i = 0; i < set->n; i++)
-		if (&set->items[i] != s && !source_is_struck_out(&set->items[i]) &&
-			set->items[i].parked_until_ms <= now_ms)
+		if (i != index && !source_is_struck_out(&set->items[i]) &&
+			set->items[i].parked_until_ms <= now_ms && !t->each[i].excluded &&
+			!source_refused(set, t, i, now_ms))
 			return true;
 	return false;
 }
@@ -171,9 +173,10 @@ static void halve_places(struct source_learnt *l)
 }
 
 /* Failures that tell something of the source, not of this digest. */
-static void learn_health(const struct source_set *set, struct source *s, const struct error *err,
-	bool authority_only, uint64_t now_ms)
+static void learn_health(const struct source_set *set, const struct source_trials *trials,
+	size_t index, const struct error *err, uint64_t now_ms)
 {
+	struct source *s = &set->items[index];
 	bool measured = source_set_measured(set);
 
 	if (measured && err->http == STATUS_TOO_MANY_REQUESTS) {
@@ -186,8 +189,8 @@ static void learn_health(const struct source_set *set, struct source *s, const s
 		uint64_t until = now_ms + 1000 * (uint64_t)err->retry_sec;
 
 		s->parked_until_ms = later(s->parked_until_ms, until);
-	} else if (s->failures_in_row >= SOURCE_BREAKER && !authority_only &&
-		   has_other(set, s, now_ms)) {
+	} else if (s->failures_in_row >= SOURCE_BREAKER && !trials->authority_only &&
+		   has_other(set, trials, index, now_ms)) {
 		open_breaker(set, s, now_ms);
 	}
 }
@@ -200,7 +203,7 @@ static void learn_temporary(struct source_set *set, struct source_trials *trials
 
 	if (source_set_measured(set) && err->http == STATUS_TOO_MANY_REQUESTS)
 		base = THROTTLED_MS;
-	learn_health(set, &set->items[index], err, trials->authority_only, now_ms);
+	learn_health(set, trials, index, err, now_ms);
 	t->not_before_ms = now_ms + backoff_ms(base, SOURCE_BACKOFF_CAP_MS, t->attempts);
 	if (err->retry_sec > SOURCE_PARK_MAX_SEC)
 		t->excluded = true;
@@ -244,7 +247,7 @@ static void learn_failure(struct source_set *set, struct source_trials *trials, 
 	case ERR_REMOTE:
 		/* TLS that fails, an answer that is none: not this digest's fault. */
 		if (err->http == 0 && source_set_measured(set))
-			learn_health(set, s, err, trials->authority_only, now_ms);
+			learn_health(set, trials, index, err, now_ms);
 		break;
 	case ERR_NONE:
 	case ERR_USAGE:

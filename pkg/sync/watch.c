@@ -341,8 +341,10 @@ static bool is_due(struct sync_run *run, const struct watch *w)
 		    &at,
 		    NULL) < 0)
 		return false;
-	/* Of a look in the future (a clock that jumped back) nothing is known. */
-	return at > run->now_sec || at + (int64_t)ttl <= run->now_sec;
+	/* Of a look in the future (a clock that jumped back) nothing is known; nor does one count
+	 * from before the tag moved, or from the same second. */
+	return at > run->now_sec || (w->history.n > 1 && at <= tag_history_changed(&w->history)) ||
+	       at + (int64_t)ttl <= run->now_sec;
 }
 
 static void consider(struct sync_run *run, struct watch_list *list, uint32_t index)

@@ -7,6 +7,9 @@
 #include "transfer/stripe.h"
 #include "util/clock.h"
 #include "util/mem.h"
+#include "util/parse.h"
+
+#define TOLD_WAIT_MS 5000 /* a shorter wait nobody takes for a hang */
 
 static enum http_io take(void *ctx, const char *data, size_t n)
 {
@@ -206,6 +209,19 @@ static enum source_verdict choose(struct job *j, size_t *ret_index, uint64_t *re
 	return source_choose(j->sources, &j->trials, &want, now_ms, ret_index, ret_wait_ms);
 }
 
+/* A wait that somebody might take for a hang is explained. */
+static void tell_wait(struct job *j, uint64_t wait_ms)
+{
+	char span[DURATION_TEXT_MAX];
+
+	if (wait_ms >= TOLD_WAIT_MS && j->last.code != ERR_NONE)
+		job_event(j,
+			NULL,
+			&j->last,
+			"nobody can be asked before %s have gone by",
+			format_duration(wait_ms, span));
+}
+
 bool fetch_start(struct job *j)
 {
 	size_t index;
@@ -221,6 +237,7 @@ bool fetch_start(struct job *j)
 		ask(j, index);
 		return true;
 	case SOURCE_WAIT:
+		tell_wait(j, wait);
 		j->producer = (struct producer){.kind = PRODUCER_WAIT, .fd = -1};
 		j->producer.timer = http_timer_start(j->engine->options.loop, wait, wait_over, j);
 		return true;

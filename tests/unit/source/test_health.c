@@ -44,6 +44,22 @@ static void an_open_breaker_lets_one_request_through(void **state)
 	assert_int_equal(asked(set, &fresh, 100, now), 0);
 }
 
+/* Its breaker would keep the only one that can answer from being asked. */
+static void a_source_is_not_parked_when_the_others_deny_what_it_is_asked_for(void **state)
+{
+	AUTO(source_set_freep) struct source_set *set = measured_of(2);
+	struct source_trials denied = {.repository = "a/b"};
+
+	(void)state;
+	fail_with(set, &denied, 0, ERR_AUTH, 403, NOW);
+	for (int i = 0; i < 2 * SOURCE_BREAKER; i++) {
+		struct source_trials t = {.repository = "a/b"};
+
+		fail_with(set, &t, 1, ERR_TEMP, 500, NOW);
+	}
+	assert_int_equal(parked_ms(set, 1, NOW), 0);
+}
+
 static void each_failed_trial_makes_the_wait_longer(void **state)
 {
 	AUTO(source_set_freep) struct source_set *set = measured_of(2);
@@ -368,6 +384,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_open_breaker_lets_one_request_through),
+		cmocka_unit_test(a_source_is_not_parked_when_the_others_deny_what_it_is_asked_for),
 		cmocka_unit_test(each_failed_trial_makes_the_wait_longer),
 		cmocka_unit_test(an_answer_that_it_is_not_there_ends_a_trial_well),
 		cmocka_unit_test(the_last_usable_source_is_never_cut_off),

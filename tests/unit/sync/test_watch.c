@@ -206,6 +206,19 @@ static void a_tag_is_not_looked_at_again_before_its_time(void **state)
 	assert_int_equal(fake_count(mirror, "HEAD /v2/a/b/manifests/latest"), before);
 }
 
+static void a_tag_that_moved_is_looked_at_again_at_once(void **state)
+{
+	struct scene *s = *state;
+	struct fake *mirror = prepare(s);
+
+	(void)image_at(mirror, "latest", "layer");
+	run(s);
+	assert_seen(s, "fresh");
+	(void)image_put(s, "a/b", "latest", "newer");
+	run(s);
+	assert_seen(s, "content lag");
+}
+
 static void private_names_are_not_looked_at_in_mirrors(void **state)
 {
 	struct scene *s = *state;
@@ -241,6 +254,7 @@ int main(void)
 		T(an_old_tag_over_new_content_is_a_tag_lag),
 		T(an_index_of_the_same_children_is_named_re_encoded_and_gives_blobs),
 		T(a_tag_is_not_looked_at_again_before_its_time),
+		T(a_tag_that_moved_is_looked_at_again_at_once),
 		T(private_names_are_not_looked_at_in_mirrors),
 		T(a_plan_asks_no_mirror_for_tags),
 #undef T
