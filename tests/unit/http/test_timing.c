@@ -9,8 +9,9 @@
 #include "../../lib/answers.h"
 #include "http/internal.h"
 
-#define DELAY_MS 60   /* of the peer; well above what a busy machine adds by itself */
-#define STALL_MS 150  /* time-outs of a request, counted from the round of the loop that began it \
+#define DELAY_MS 60 /* of the peer; well above what a busy machine adds by itself */
+#define STALL_MS                                                                                  \
+	150           /* time-outs of a request, counted from the round of the loop that began it \
 		       */
 #define MARGIN_US 500 /* of the clocks on both sides against each other */
 
