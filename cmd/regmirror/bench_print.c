@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "report/number.h"
 #include "util/mem.h"
 #include "util/parse.h"
 #include "util/tty.h"
@@ -27,11 +28,12 @@ char *bench_headline(const struct bench_report *report)
 	else
 		name = xstrdup(r->repository);
 	if (r->has_blob)
-		blob = xasprintf(", blob %.*s of %s, %u rounds",
+		blob = xasprintf(", blob %.*s of %s, %u round%s",
 			DIGEST_HEAD,
 			strchr(digest_format(&r->blob, digest), ':') + 1,
 			format_size(r->blob_size, size),
-			r->rounds);
+			r->rounds,
+			r->rounds == 1 ? "" : "s");
 	return xasprintf("%s%s%s%s, %s%s",
 		report->upstream ? report->upstream : "",
 		report->upstream ? ": " : "",
@@ -208,10 +210,23 @@ static const struct column comparison_columns[] = {
 	{"source", "source", CELL_TEXT},
 	{"latency (ms)", "latency_ms", CELL_DECIMAL},
 	{"warm (ms)", "warm_median_ms", CELL_DECIMAL},
-	{"throughput (MiB/s)", "throughput_mib_per_sec", CELL_DECIMAL},
+	{"throughput (MiB/s)", "throughput_mib_per_sec", CELL_TEXT},
 	{"from", "throughput_from", CELL_DECIMAL},
 	{"to", "throughput_to", CELL_DECIMAL},
 };
+
+/* A lower bound is not shown as if it were the rate. */
+static void table_rate(struct table *t, const struct bench_row *row)
+{
+	char number[NUMBER_TEXT_MAX];
+	AUTO_FREE char *text = NULL;
+
+	if (row->rate > 0)
+		text = xasprintf("%s%s",
+			row->bound ? ">= " : "",
+			number_short(row->rate / BENCH_MIB, number));
+	table_text(t, text);
+}
 
 static void print_comparison_table(const struct bench_result *r)
 {
@@ -225,7 +240,7 @@ static void print_comparison_table(const struct bench_result *r)
 		table_text(t, row->name);
 		table_decimal(t, row->cold_mean);
 		table_decimal(t, row->warm_median);
-		table_decimal(t, row->rate / BENCH_MIB);
+		table_rate(t, row);
 		table_decimal(t, row->rate_interval.low / BENCH_MIB);
 		table_decimal(t, row->rate_interval.high / BENCH_MIB);
 	}
@@ -253,7 +268,7 @@ static char *comparison_text(const struct bench_report *report)
 		c.interval.high = 1 / low;
 	}
 	return xasprintf("%s %s %s%s: %s%.2f times as fast (95 %% interval %.2f-%.2f), p = %.2g, "
-			 "%zu %s",
+			 "%zu %s%s",
 		first,
 		c.p <= COMPARE_ALPHA ? "is faster than" : "and",
 		second,
@@ -264,7 +279,10 @@ static char *comparison_text(const struct bench_report *report)
 		c.interval.high,
 		c.p,
 		c.n_a < c.n_b ? c.n_a : c.n_b,
-		latency ? "small requests" : "rounds");
+		latency ? "small requests" : "rounds",
+		!latency && (r->rows[0].bound || r->rows[1].bound)
+			? "; of rates that are lower bounds (the blob is too small to measure more)"
+			: "");
 }
 
 void bench_print_comparison(const struct bench_report *report)

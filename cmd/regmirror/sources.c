@@ -73,7 +73,7 @@ void source_rows_clear(struct source_rows *rows)
 /* Nothing in the future counts as old: a clock that jumped back is no reason to forget. */
 static bool is_recent(const struct source_rows *rows, int64_t at)
 {
-	return at > 0 && rows->now_sec - at < SOURCE_WEEK_SEC;
+	return at > 0 && rows->now_sec - at < SOURCE_QUARANTINE_SEC;
 }
 
 static bool add_source(void *ctx, const struct state_source *from)
@@ -125,8 +125,8 @@ static bool add_strike(void *ctx, const struct state_strike *from)
 	if (!is_recent(rows, from->at))
 		return true;
 	row->strikes++;
-	if (row->strikes == SOURCE_STRIKES_OUT)
-		row->out_until = from->at + SOURCE_WEEK_SEC;
+	if (row->strikes == SOURCE_QUARANTINE_STRIKES)
+		row->out_until = from->at + SOURCE_QUARANTINE_SEC;
 	return true;
 }
 

@@ -6,12 +6,9 @@
 #pragma once
 
 #include "source/freshness.h"
+#include "source/source.h"
 #include "state/state.h"
 #include "util/error.h"
-
-#define SOURCE_WEEK_SEC 604800 /* older strikes and observations say nothing of today */
-#define SOURCE_STRIKES_OUT \
-	2 /* strikes in SOURCE_WEEK_SEC after which a mirror is not asked (sources.md 3.7) */
 
 /* A host that gave bytes for the source. */
 struct backend_row {

@@ -18,10 +18,9 @@
 #define SOURCE_REFUSALS_MAX 8192 /* entries of both kinds that are remembered at once */
 #define SOURCE_TOKENS       100  /* retries of one source (3.4) */
 #define SOURCE_UNKNOWN_RATE \
-	(10.0 * 1024 * 1024)         /* bytes/s, while no source's is known (sources.md 2.3) */
-#define SOURCE_SETUP_SEC      0.1    /* from request to body where nothing is known: a guess */
-#define SOURCE_STRIKE_SEC     86400  /* a strike keeps from striping for so long (3.7) */
-#define SOURCE_QUARANTINE_SEC 604800 /* two strikes in it are a quarantine (3.7) */
+	(10.0 * 1024 * 1024)    /* bytes/s, while no source's is known (sources.md 2.3) */
+#define SOURCE_SETUP_SEC  0.1   /* from request to body where nothing is known: a guess */
+#define SOURCE_STRIKE_SEC 86400 /* a strike keeps from striping for so long (3.7) */
 
 struct source_backend {
 	char *name;

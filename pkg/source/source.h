@@ -36,6 +36,10 @@ struct state;
 #define SOURCE_TRIAL_MS    200    /* between two looks whether a trial under way is over */
 #define SOURCE_STRIKES     3 /* wrong digests after which a mirror gives no more bytes in this run */
 
+/* Two proven strikes within it are a quarantine; older ones count no more (sources.md 3.7). */
+#define SOURCE_QUARANTINE_SEC     604800
+#define SOURCE_QUARANTINE_STRIKES 2
+
 enum source_mode {
 	SOURCE_ORDERED, /* mirrors as listed, then the authority; or by a chain */
 	SOURCE_MEASURED /* who is expected to be done first (source/load.h) */
