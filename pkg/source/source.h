@@ -197,6 +197,17 @@ void source_trial_begin(struct source_set *set, size_t index);
 void source_trial_end(
 	struct source_set *set, size_t index, const struct error *err, uint64_t now_ms);
 
+/*
+ * Whether what was asked of this source, and has brought nothing yet, had better be asked
+ * elsewhere: the source is parked by now, so that the request may wait behind its closed gate, or
+ * behind others that time out one after the other; and another one can be asked at once.  No
+ * attempt: nothing is learnt of it.
+ */
+bool source_should_leave(const struct source_set *set, const struct source_trials *trials,
+	const struct source_want *want, size_t index, uint64_t now_ms);
+/* How long after a request that is asked, and how often. */
+#define SOURCE_LOOK_MS 1000
+
 /* How long to wait for a source, in milliseconds; 0: the host's own settings. */
 struct source_patience {
 	uint64_t connect_ms, first_byte_ms, stall_ms;
