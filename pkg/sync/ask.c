@@ -117,6 +117,11 @@ static const char *authority_name(const struct source_set *set)
 
 /* ---- memory ---- */
 
+struct tag_name {
+	const struct source_set *set;
+	const char *repository, *tag;
+};
+
 static bool remembers(const struct sync_run *run, const struct source_set *set)
 {
 	return run->options.state && !run->options.plan_only &&
@@ -145,31 +150,57 @@ static int history_of(struct sync_run *run, const struct source_set *set, const 
 	return 0;
 }
 
-static int put_answer(const struct ask *a, const struct digest *digest,
-	const struct tag_history *history, struct error *err)
+static bool keeps_answers(const struct source_set *set)
 {
-	const struct ask_request *q = &a->request;
+	return set->cache_tags || set->stale_sec > 0;
+}
+
+/* digest NULL: the authority says that the tag is not there. */
+static int put_answer(struct sync_run *run, const struct tag_name *name,
+	const struct digest *digest, const struct tag_history *history, struct error *err)
+{
 	const int64_t now = clock_wall_sec();
 	uint64_t ttl = TAG_NEGATIVE_SEC;
 	struct state_answer row = {
-		.authority = authority_name(q->sources),
-		.repository = q->repository,
-		.tag = q->tag,
+		.authority = authority_name(name->set),
+		.repository = name->repository,
+		.tag = name->tag,
 		.absent = digest == NULL,
 		.answered_at = now,
 	};
 
 	if (digest) {
 		row.digest = *digest;
-		ttl = tag_ttl(tag_class_of(q->tag), tag_history_changed(history), now);
-		ttl = tag_ttl_jittered(ttl, q->repository, q->tag);
+		ttl = tag_ttl(tag_class_of(name->tag), tag_history_changed(history), now);
+		ttl = tag_ttl_jittered(ttl, name->repository, name->tag);
 	}
 	row.due_at = now + (int64_t)ttl;
-	return state_answer_put(a->run->options.state, &row, err);
+	return state_answer_put(run->options.state, &row, err);
 }
 
-void ask_learnt(struct sync_run *run, const struct source_set *set, const char *repository,
-	const char *tag, const struct digest *digest, struct tag_history *ret)
+/* Takes digest in, if it is news. */
+static int add_version(struct sync_run *run, const struct tag_name *name,
+	const struct digest *digest, struct tag_history *history, struct error *err)
+{
+	const struct tag_version *v;
+	int rc;
+
+	if (!tag_history_add(history, digest, clock_wall_sec()))
+		return 0;
+	v = &history->versions[history->n - 1];
+	rc = state_history_add(run->options.state,
+		authority_name(name->set),
+		name->repository,
+		name->tag,
+		&(struct state_version){v->digest, v->first_seen_sec},
+		err);
+	if (rc == 0 && keeps_answers(name->set))
+		rc = put_answer(run, name, digest, history, err);
+	return rc;
+}
+
+static void learn(struct sync_run *run, const struct tag_name *name, const struct digest *digest,
+	bool is_news, struct tag_history *ret)
 {
 	AUTO(error_clear) struct error err = ERROR_INIT;
 	int rc;
@@ -177,21 +208,36 @@ void ask_learnt(struct sync_run *run, const struct source_set *set, const char *
 	*ret = (struct tag_history){.n = 0};
 	if (run_state_begin(run) < 0)
 		return;
-	rc = history_of(run, set, repository, tag, ret, &err);
-	if (rc == 0 && tag_history_add(ret, digest, clock_wall_sec())) {
-		const struct tag_version *v = &ret->versions[ret->n - 1];
-
-		rc = state_history_add(run->options.state,
-			authority_name(set),
-			repository,
-			tag,
-			&(struct state_version){v->digest, v->first_seen_sec},
-			&err);
-	}
+	rc = history_of(run, name->set, name->repository, name->tag, ret, &err);
+	if (rc == 0 && (is_news || ret->n == 0))
+		rc = add_version(run, name, digest, ret, &err);
 	if (rc == 0)
 		return;
 	ret->n = 0;
 	run_fatal(run, &err);
+}
+
+void ask_learnt(struct sync_run *run, const struct source_set *set, const char *repository,
+	const char *tag, const struct digest *digest, struct tag_history *ret)
+{
+	learn(run, &(struct tag_name){set, repository, tag}, digest, true, ret);
+}
+
+void ask_known(struct sync_run *run, const struct source_set *set, const char *repository,
+	const char *tag, const struct digest *digest, struct tag_history *ret)
+{
+	learn(run, &(struct tag_name){set, repository, tag}, digest, false, ret);
+}
+
+void ask_doubt(
+	struct sync_run *run, const struct source_set *set, const char *repository, const char *tag)
+{
+	AUTO(error_clear) struct error err = ERROR_INIT;
+
+	if (run->options.plan_only || run_state_begin(run) < 0)
+		return;
+	if (state_answer_doubt(run->options.state, authority_name(set), repository, tag, &err) < 0)
+		run_fatal(run, &err);
 }
 
 /* digest NULL: the authority says that the tag is not there. */
@@ -205,8 +251,12 @@ static void remember(struct ask *a, const struct digest *digest)
 		return;
 	if (digest)
 		ask_learnt(a->run, q->sources, q->repository, q->tag, digest, &history);
-	if ((q->sources->cache_tags || q->sources->stale_sec > 0) && run_state_begin(a->run) == 0 &&
-		put_answer(a, digest, &history, &err) < 0)
+	if (keeps_answers(q->sources) && run_state_begin(a->run) == 0 &&
+		put_answer(a->run,
+			&(struct tag_name){q->sources, q->repository, q->tag},
+			digest,
+			&history,
+			&err) < 0)
 		run_fatal(a->run, &err);
 }
 

@@ -76,12 +76,24 @@ bool ask_remembered(struct sync_run *run, const struct source_set *set, const ch
 	const char *tag, struct digest *ret_digest, bool *ret_absent);
 
 /*
- * The authority says that a tag is this digest: what is known of the tag with it, newest last.
- * Empty when the state cannot be read or written (the run ends then).  Not in a plan.
+ * The authority says now that a tag is this digest: what is known of the tag with it, newest last.
+ * An answer that is remembered is set right by it.  Empty when the state cannot be read or written
+ * (the run ends then).  Not in a plan.
  */
 struct tag_history;
 void ask_learnt(struct sync_run *run, const struct source_set *set, const char *repository,
 	const char *tag, const struct digest *digest, struct tag_history *ret);
+
+/*
+ * What is known of the tag; where that is nothing, this digest, which an earlier run had of the
+ * authority.  Else as ask_learnt(): what is only remembered is no news, and must not be put behind
+ * what was heard since.
+ */
+void ask_known(struct sync_run *run, const struct source_set *set, const char *repository,
+	const char *tag, const struct digest *digest, struct tag_history *ret);
+/* What was remembered of the tag led nowhere: the next run asks.  Not in a plan. */
+void ask_doubt(struct sync_run *run, const struct source_set *set, const char *repository,
+	const char *tag);
 
 /* Whether any source may answer in the authority's place. */
 bool ask_has_resolvers(const struct source_set *set, bool authority_only);

@@ -206,6 +206,7 @@ struct image {
 	uint32_t n_nodes, n_blobs; /* that its walk met */
 	bool sparse;               /* children are left out by platforms */
 	char *resolved_by; /* who answered for the tag in the authority's place; NULL: nobody */
+	bool cached;       /* its tag is what the authority said in an earlier run */
 	struct ask *ask;   /* the question under way */
 };
 

@@ -108,6 +108,11 @@ static void conclude(struct watch *w, const struct freshness_verdict *v)
 		.at = clock_wall_sec(),
 	};
 
+	/* What was seen before still tells more, and the next run looks again. */
+	if (v->state == FRESH_UNKNOWN) {
+		done(w);
+		return;
+	}
 	if (v->state == FRESH_DIVERGED)
 		run_note(w->run,
 			"mirror %s says that %s:%s is %s, which the authority does not have; its tags "
@@ -351,7 +356,7 @@ static void consider(struct sync_run *run, struct watch_list *list, uint32_t ind
 
 		if (mirror->authority || mirror->watched >= WATCH_TAGS)
 			continue;
-		ask_learnt(run, rule->sources, repository_of(&w), image->tag, &digest, &w.history);
+		ask_known(run, rule->sources, repository_of(&w), image->tag, &digest, &w.history);
 		if (w.history.n == 0 || !is_due(run, &w))
 			continue;
 		mirror->watched++;

@@ -2,7 +2,8 @@
 
 #include "source/freshness.h"
 
-#define AGE 100 /* seconds */
+#define AGE     100 /* seconds */
+#define NOWHERE "sha256:1111111111111111111111111111111111111111111111111111111111111111"
 
 /* ---- helpers ---- */
 
@@ -296,6 +297,28 @@ static void a_cached_answer_saves_the_question_until_refresh_or_a_hint(void **st
 	assert_true(target_has_layer(&s->to, "a/b", "newer"));
 }
 
+static void a_cached_answer_that_leads_nowhere_is_asked_again_in_the_next_run(void **state)
+{
+	struct scene *s = *state;
+	AUTO(error_clear) struct error err = ERROR_INIT;
+	struct digest gone;
+	struct state_answer row = {.authority = "from", .repository = "a/b", .tag = "v1"};
+
+	s->sources->cache_tags = true;
+	assert_int_equal(digest_parse(NOWHERE, &gone, &err), 0);
+	row.digest = gone;
+	row.answered_at = clock_wall_sec();
+	row.due_at = row.answered_at + 1000;
+	assert_int_equal(state_answer_put(s->state, &row, NULL), 0);
+	(void)image_put(s, "a/b", "v1", "layer");
+	(void)rule_of_v1(s);
+	run(s);
+	assert_int_equal(s->result.failed, 1);
+	assert_non_null(strstr(outcome_of(s, "a/b", "v1")->error, "the next run asks"));
+	run(s);
+	assert_published_by(s, NULL);
+}
+
 static void without_the_cache_every_run_asks(void **state)
 {
 	struct scene *s = *state;
@@ -368,6 +391,7 @@ int main(void)
 		T(a_stale_answer_is_used_only_where_it_is_allowed_and_is_marked),
 		T(an_answer_that_is_too_old_is_not_used_stale),
 		T(a_cached_answer_saves_the_question_until_refresh_or_a_hint),
+		T(a_cached_answer_that_leads_nowhere_is_asked_again_in_the_next_run),
 		T(without_the_cache_every_run_asks),
 		T(a_cached_absence_holds_for_a_minute_and_no_longer),
 		T(an_answer_from_the_future_is_no_answer),
