@@ -244,6 +244,7 @@ void ask_doubt(
 static void remember(struct ask *a, const struct digest *digest)
 {
 	const struct ask_request *q = &a->request;
+	const struct tag_name name = {q->sources, q->repository, q->tag};
 	struct tag_history history = {.n = 0};
 	AUTO(error_clear) struct error err = ERROR_INIT;
 
@@ -252,12 +253,23 @@ static void remember(struct ask *a, const struct digest *digest)
 	if (digest)
 		ask_learnt(a->run, q->sources, q->repository, q->tag, digest, &history);
 	if (keeps_answers(q->sources) && run_state_begin(a->run) == 0 &&
-		put_answer(a->run,
-			&(struct tag_name){q->sources, q->repository, q->tag},
-			digest,
-			&history,
-			&err) < 0)
+		put_answer(a->run, &name, digest, &history, &err) < 0)
 		run_fatal(a->run, &err);
+}
+
+/* Whether the authority is known to have moved on from this digest. */
+static bool has_left(struct sync_run *run, const struct tag_name *name, const struct digest *digest)
+{
+	struct tag_history history;
+
+	if (!run->options.state ||
+		history_of(run, name->set, name->repository, name->tag, &history, NULL) < 0 ||
+		history.n == 0 || digest_equal(&history.versions[history.n - 1].digest, digest))
+		return false;
+	for (size_t i = 0; i + 1 < history.n; i++)
+		if (digest_equal(&history.versions[i].digest, digest))
+			return true;
+	return false;
 }
 
 /* Whether the authority is asked although there is an answer. */
@@ -293,7 +305,9 @@ bool ask_remembered(struct sync_run *run, const struct source_set *set, const ch
 	if (state_answer_get(run->options.state, authority_name(set), repository, tag, &row, NULL) <
 		0)
 		return false;
-	if (must_ask(run, set, &row))
+	/* Left while the cache was off: older than what was heard since. */
+	if ((!row.absent && has_left(run, &(struct tag_name){set, repository, tag}, &row.digest)) ||
+		must_ask(run, set, &row))
 		return false;
 	*ret_digest = row.digest;
 	*ret_absent = row.absent;
@@ -374,22 +388,6 @@ static void fail_all(struct ask *a)
 	fail(a, &a->err);
 }
 
-/* Of a digest that the authority is known to have left the mirror has not heard yet. */
-static bool is_superseded(struct ask *a, const struct digest *digest)
-{
-	const struct ask_request *q = &a->request;
-	struct tag_history history;
-
-	if (!a->run->options.state ||
-		history_of(a->run, q->sources, q->repository, q->tag, &history, NULL) < 0 ||
-		history.n == 0 || digest_equal(&history.versions[history.n - 1].digest, digest))
-		return false;
-	for (size_t i = 0; i + 1 < history.n; i++)
-		if (digest_equal(&history.versions[i].digest, digest))
-			return true;
-	return false;
-}
-
 static struct vote *vote(struct ask *a, const struct digest *digest)
 {
 	struct vote *v = NULL;
@@ -453,6 +451,7 @@ static void other_done(void *ctx, struct registry_reply *reply, struct error *er
 {
 	struct ask *a = ctx;
 	struct source_set *set = a->request.sources;
+	const struct tag_name name = {set, a->request.repository, a->request.tag};
 	char text[DIGEST_STR_MAX];
 	struct vote *v;
 
@@ -461,7 +460,7 @@ static void other_done(void *ctx, struct registry_reply *reply, struct error *er
 	source_note(&set->items[a->source], err);
 	if (err) {
 		say(a, "", error_text(err), "");
-	} else if (is_superseded(a, &reply->digest)) {
+	} else if (has_left(a->run, &name, &reply->digest)) {
 		say(a,
 			"still has ",
 			digest_format(&reply->digest, text),

@@ -319,6 +319,28 @@ static void a_cached_answer_that_leads_nowhere_is_asked_again_in_the_next_run(vo
 	assert_published_by(s, NULL);
 }
 
+/* As when the cache was off for a while: what was heard then is the newer word. */
+static void a_cached_answer_that_the_authority_has_left_is_no_answer(void **state)
+{
+	struct scene *s = *state;
+	struct state_answer row = {.authority = "from", .repository = "a/b", .tag = "v1"};
+
+	s->sources->cache_tags = true;
+	row.digest = image_put(s, "a/b", "v1", "layer");
+	row.answered_at = clock_wall_sec();
+	row.due_at = row.answered_at + 1000;
+	(void)rule_of_v1(s);
+	run(s);
+	s->options.refresh = true;
+	(void)image_put(s, "a/b", "v1", "newer");
+	run(s);
+	s->options.refresh = false;
+	assert_int_equal(state_answer_put(s->state, &row, NULL), 0);
+	run(s);
+	assert_int_equal(asked_for_v1(s), 3);
+	assert_int_equal(s->result.complete, 1);
+}
+
 static void without_the_cache_every_run_asks(void **state)
 {
 	struct scene *s = *state;
@@ -392,6 +414,7 @@ int main(void)
 		T(an_answer_that_is_too_old_is_not_used_stale),
 		T(a_cached_answer_saves_the_question_until_refresh_or_a_hint),
 		T(a_cached_answer_that_leads_nowhere_is_asked_again_in_the_next_run),
+		T(a_cached_answer_that_the_authority_has_left_is_no_answer),
 		T(without_the_cache_every_run_asks),
 		T(a_cached_absence_holds_for_a_minute_and_no_longer),
 		T(an_answer_from_the_future_is_no_answer),
