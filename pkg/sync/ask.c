@@ -19,7 +19,9 @@ struct vote {
 struct ask {
 	struct sync_run *run;
 	struct ask_request request;
-	size_t source;  /* that is asked now */
+	size_t source; /* of the others, that is asked now */
+	size_t asked;  /* whose answer is awaited */
+	uint64_t patient_until_ms;
 	unsigned tries; /* at the authority */
 	struct registry_call *call;
 	struct http_timer *timer;    /* of the next try, or of patience with this one */
@@ -341,21 +343,69 @@ static bool give_stale(struct ask *a)
 
 /* ---- patience ---- */
 
-static void out_of_patience(void *ctx)
+/* The authority may be parked for its blobs alone: its tags were heard to fail, too. */
+static bool is_away(struct sync_run *run, const struct source_set *set, const struct source *s)
+{
+	uint64_t now_ms = clock_mono_ms();
+
+	return s->parked_until_ms > now_ms &&
+	       (!s->authority || ask_authority_of(run, set)->down_until_ms > now_ms);
+}
+
+bool ask_must_wait(struct sync_run *run, const struct source_set *set, const struct source *s,
+	uint64_t *until_ms, struct error *err)
+{
+	uint64_t now_ms = clock_mono_ms();
+
+	if (is_away(run, set, s)) {
+		/* Its own words, and no more of the park than is left: both are noted again. */
+		(void)error_set(
+			err, ERR_TEMP, "%s", s->last_error ? s->last_error : "it is parked");
+		err->retry_sec = (int)((s->parked_until_ms - now_ms) / 1000);
+		if (err->retry_sec == 0)
+			err->retry_sec = 1;
+		return false;
+	}
+	if (source_heard_within(s, SOURCE_LOOK_MS))
+		*until_ms = now_ms + ASK_PATIENCE_MS;
+	if (now_ms < *until_ms)
+		return true;
+	(void)error_set(err, ERR_TEMP, "no answer within %d s", ASK_PATIENCE_MS / 1000);
+	err->retry_sec = AUTHORITY_DOWN_MS / 1000;
+	return false;
+}
+
+static void look(void *ctx);
+
+static void look_later(struct ask *a)
+{
+	a->timer = http_timer_start(a->run->options.loop, SOURCE_LOOK_MS, look, a);
+}
+
+static void look(void *ctx)
 {
 	struct ask *a = ctx;
 	AUTO(error_clear) struct error err = ERROR_INIT;
 
 	a->timer = NULL;
+	if (ask_must_wait(a->run,
+		    a->request.sources,
+		    &a->request.sources->items[a->asked],
+		    &a->patient_until_ms,
+		    &err)) {
+		look_later(a);
+		return;
+	}
 	registry_cancel(&a->call);
-	(void)error_set(&err, ERR_TEMP, "no answer within %d s", ASK_PATIENCE_MS / 1000);
 	a->answered(a, &(struct registry_reply){.has_digest = false}, &err);
 }
 
-static void wait_for(struct ask *a, registry_reply_fn *answered)
+static void wait_for(struct ask *a, size_t source, registry_reply_fn *answered)
 {
+	a->asked = source;
 	a->answered = answered;
-	a->timer = http_timer_start(a->run->options.loop, ASK_PATIENCE_MS, out_of_patience, a);
+	a->patient_until_ms = clock_mono_ms() + ASK_PATIENCE_MS;
+	look_later(a);
 }
 
 /* ---- the others ---- */
@@ -492,9 +542,14 @@ static void ask_next(struct ask *a)
 
 	if (a->request.authority_only) /* private: only what is remembered may stand in */
 		a->source = set->n;
-	while (a->source < set->n &&
-		(set->items[a->source].authority || !set->items[a->source].resolve))
-		a->source++;
+	for (; a->source < set->n; a->source++) {
+		s = &set->items[a->source];
+		if (s->authority || !s->resolve)
+			continue;
+		if (s->parked_until_ms <= clock_mono_ms() + ASK_PATIENCE_MS)
+			break;
+		say(a, "", "said to stay away for a while, or failed again and again", "");
+	}
 	if (a->source == set->n) {
 		fail_all(a);
 		return;
@@ -503,7 +558,7 @@ static void ask_next(struct ask *a)
 	name = source_repository(s, a->request.repository);
 	get.repository = name;
 	a->call = registry_manifest_head(s->registry, &get);
-	wait_for(a, other_done);
+	wait_for(a, a->source, other_done);
 }
 
 /* ---- the authority ---- */
@@ -575,7 +630,7 @@ static void begin(void *ctx)
 	a->call = q->body ? registry_manifest_get(authority->registry, &get)
 			  : registry_manifest_head(authority->registry, &get);
 	if (others)
-		wait_for(a, authority_done);
+		wait_for(a, q->sources->authority, authority_done);
 }
 
 struct ask *ask_tag(struct sync_run *run, const struct ask_request *request)

@@ -17,6 +17,9 @@
 			*/
 #define WATCH_WINDOW 4 /* tags looked at at once */
 #define WATCH_MS     15000 /* the run ends after so long, whatever a mirror still owes */
+/* A mirror that is silent for so long is asked nothing more: it must not hold up the looks at
+ * others. */
+#define WATCH_ANSWER_MS 4000
 
 /* One tag at one mirror. */
 struct watch {
@@ -133,7 +136,13 @@ static void head(struct watch *w, struct source *s, const char *reference, regis
 {
 	AUTO_FREE char *name = source_repository(s, repository_of(w));
 	const struct registry_get get = {
-		.repository = name, .reference = reference, .done = fn, .ctx = w};
+		.repository = name,
+		.reference = reference,
+		.connect_ms = WATCH_ANSWER_MS,
+		.first_byte_ms = WATCH_ANSWER_MS,
+		.done = fn,
+		.ctx = w,
+	};
 
 	w->call = registry_manifest_head(s->registry, &get);
 }
