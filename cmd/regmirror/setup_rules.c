@@ -151,8 +151,8 @@ int setup_is_private(struct setup *s, const char *name, bool *ret, struct error 
 
 /* ---- sources ---- */
 
-int setup_sources(struct setup *s, const char *name, const struct setup_source *sources, size_t n,
-	struct source_set **ret, struct error *err)
+static int make_sources(struct setup *s, const char *name, const struct setup_source *sources,
+	size_t n, struct source_set **ret, struct error *err)
 {
 	AUTO(source_set_freep) struct source_set *set = source_set_new(name);
 
@@ -174,15 +174,25 @@ int setup_sources(struct setup *s, const char *name, const struct setup_source *
 			return rc;
 	}
 	set->stripe_from = UINT64_MAX;
-	if (s->state) {
-		int rc = source_set_load(set, s->state, clock_wall_sec(), err);
-
-		if (rc < 0)
-			return error_wrap(err, rc, "upstream %s", name);
-	}
 	s->sets = array_grow(s->sets, s->n_sets, &s->cap_sets, sizeof(struct source_set *));
 	*ret = s->sets[s->n_sets++] = steal(&set);
 	return 0;
+}
+
+/* Behind the set's mode: what an ordered one has no use for is not read. */
+static int load_learnt(struct setup *s, struct source_set *set, struct error *err)
+{
+	int rc = s->state ? source_set_load(set, s->state, clock_wall_sec(), err) : 0;
+
+	return rc < 0 ? error_wrap(err, rc, "upstream %s", set->name) : 0;
+}
+
+int setup_sources(struct setup *s, const char *name, const struct setup_source *sources, size_t n,
+	struct source_set **ret, struct error *err)
+{
+	int rc = make_sources(s, name, sources, n, ret, err);
+
+	return rc < 0 ? rc : load_learnt(s, *ret, err);
 }
 
 int setup_sources_save(struct setup *s, struct error *err)
@@ -246,8 +256,10 @@ static int upstream_sources(struct setup *s, const struct config_upstream *upstr
 		.host = upstream->authority,
 		.authority = true,
 	};
-	rc = setup_sources(s, upstream->name, sources, upstream->n_mirrors + 1, ret, err);
-	return rc < 0 ? rc : set_choice(upstream, *ret, err);
+	rc = make_sources(s, upstream->name, sources, upstream->n_mirrors + 1, ret, err);
+	if (rc == 0)
+		rc = set_choice(upstream, *ret, err);
+	return rc < 0 ? rc : load_learnt(s, *ret, err);
 }
 
 /* ---- targets ---- */

@@ -73,6 +73,8 @@ static void send_head(struct head_op *op, const struct registry_get *get, const 
 		.scope = scope,
 		.redirects = true,
 		.fresh = get->fresh,
+		.connect_ms = get->connect_ms,
+		.first_byte_ms = get->first_byte_ms,
 		.attempts = get->attempts,
 		.done = on_head,
 		.ctx = op,

@@ -100,6 +100,7 @@ struct registry_get {
 	unsigned attempts;           /* 0 and 1: no retry */
 	struct manifest_lane *lane;  /* large bodies wait here for their turn; NULL: they do not */
 	bool fresh;                  /* measuring: see http/request.h */
+	uint64_t connect_ms, first_byte_ms; /* instead of the host's; 0: the host's */
 	registry_reply_fn *done;
 	void *ctx;
 };

@@ -20,6 +20,7 @@ struct manifest_op {
 	char *scope;
 	unsigned attempts;
 	bool fresh;
+	uint64_t connect_ms, first_byte_ms;
 	bool has_expect;
 	struct digest expect;
 	uint64_t expect_size; /* bytes; 0: not known */
@@ -200,6 +201,8 @@ static void get_now(struct manifest_op *op)
 		.scope = op->scope,
 		.redirects = true,
 		.fresh = op->fresh,
+		.connect_ms = op->connect_ms,
+		.first_byte_ms = op->first_byte_ms,
 		.attempts = op->attempts,
 		.body_max = body_limit(op),
 		.on_header = check_get_header,
@@ -232,6 +235,8 @@ static struct manifest_op *new_get(struct registry *r, const struct registry_get
 
 	op->attempts = get->attempts;
 	op->fresh = get->fresh;
+	op->connect_ms = get->connect_ms;
+	op->first_byte_ms = get->first_byte_ms;
 	op->lane = get->lane;
 	op->has_expect = get->expect != NULL;
 	if (get->expect)
@@ -337,6 +342,8 @@ static void send_head(struct manifest_op *op)
 		.scope = op->scope,
 		.redirects = true,
 		.fresh = op->fresh,
+		.connect_ms = op->connect_ms,
+		.first_byte_ms = op->first_byte_ms,
 		.attempts = op->attempts,
 		.on_header = check_head_header,
 		.done = on_head,

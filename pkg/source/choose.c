@@ -90,6 +90,17 @@ enum source_verdict source_choose(const struct source_set *set, const struct sou
 	return ordered_choose(set, trials, now_ms, ret_index, ret_wait_ms);
 }
 
+bool source_should_leave(const struct source_set *set, const struct source_trials *trials,
+	const struct source_want *want, size_t index, uint64_t now_ms)
+{
+	size_t other;
+	uint64_t wait;
+
+	return set->items[index].parked_until_ms > now_ms &&
+	       source_choose(set, trials, want, now_ms, &other, &wait) == SOURCE_ASK &&
+	       other != index;
+}
+
 bool source_usable(const struct source_set *set, const struct source_trials *trials, size_t index,
 	uint64_t now_ms)
 {

@@ -138,6 +138,12 @@ static void remember_error(struct source *s, const struct error *err)
 	s->last_error_sec = clock_wall_sec();
 }
 
+static void heard(struct source *s)
+{
+	s->heard_ms = clock_mono_ms();
+	s->last_contact_sec = clock_wall_sec();
+}
+
 /* Whether any other source could be asked for this: one that denied it is nobody to turn to. */
 static bool has_other(
 	const struct source_set *set, const struct source_trials *t, size_t index, uint64_t now_ms)
@@ -292,7 +298,7 @@ void source_learn(struct source_set *set, struct source_trials *trials, size_t i
 	}
 	/* A park stays: this answer may be to a question from before. */
 	s->failures_in_row = 0;
-	s->last_contact_sec = clock_wall_sec();
+	heard(s);
 	if (!s->learnt->half_open && s->parked_until_ms <= now_ms)
 		s->learnt->opened = 0;
 	if (s->learnt->tokens < SOURCE_TOKENS)
@@ -302,11 +308,19 @@ void source_learn(struct source_set *set, struct source_trials *trials, size_t i
 void source_note(struct source *s, const struct error *err)
 {
 	s->requests++;
-	if (err && err->code != ERR_NOTFOUND) {
-		remember_error(s, err);
+	if (!err || err->code == ERR_NOTFOUND) {
+		heard(s);
 		return;
 	}
-	s->last_contact_sec = clock_wall_sec();
+	remember_error(s, err);
+	if (err->code == ERR_TEMP && err->retry_sec > 0 && err->retry_sec <= SOURCE_PARK_MAX_SEC)
+		s->parked_until_ms = later(
+			s->parked_until_ms, clock_mono_ms() + 1000 * (uint64_t)err->retry_sec);
+}
+
+bool source_heard_within(const struct source *s, uint64_t ms)
+{
+	return s->heard_ms > 0 && clock_mono_ms() - s->heard_ms < ms;
 }
 
 void source_struck(struct source_set *set, size_t index, const struct digest *digest,
@@ -356,7 +370,7 @@ void source_trial_end(
 	if (!err || err->code == ERR_NOTFOUND) {
 		s->learnt->half_open = false;
 		s->failures_in_row = 0;
-		s->last_contact_sec = clock_wall_sec();
+		heard(s);
 		return;
 	}
 	remember_error(s, err);

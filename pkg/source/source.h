@@ -61,7 +61,8 @@ struct source {
 	unsigned failures_in_row;
 	unsigned strikes;
 	uint64_t requests, bytes, failures;
-	int64_t last_contact_sec; /* wall clock; 0: no good answer yet */
+	uint64_t heard_ms;        /* monotonic, of the newest good answer; 0: none yet */
+	int64_t last_contact_sec; /* the same by the wall clock */
 	char *last_error;         /* or NULL */
 	int64_t last_error_sec;
 	unsigned watched; /* tags of it that this run compares with the authority's */
@@ -179,9 +180,13 @@ void source_learn(struct source_set *set, struct source_trials *trials, size_t i
 /*
  * Takes in how a request ended that was no choice: a tag asked of the authority, a
  * listing (err NULL: well).  Counters, last contact and last error; a 404 is an answer like any
- * other.
+ * other.  A Retry-After that can be waited for in a run parks the source, as its host's gate is
+ * closed for so long.
  */
 void source_note(struct source *s, const struct error *err);
+
+/* Whether a good answer came from there in the last so many milliseconds. */
+bool source_heard_within(const struct source *s, uint64_t ms);
 
 /*
  * Proven: these bytes of this source were wrong.  Twice in a week is a quarantine.  evidence: one
@@ -200,6 +205,17 @@ void source_trial_begin(struct source_set *set, size_t index);
 /* err NULL or ERR_NOTFOUND: it answers again; ERR_CANCELED: nothing was learnt. */
 void source_trial_end(
 	struct source_set *set, size_t index, const struct error *err, uint64_t now_ms);
+
+/*
+ * Whether what was asked of this source, and has brought nothing yet, had better be asked
+ * elsewhere: the source is parked by now, so that the request may wait behind its closed gate, or
+ * behind others that time out one after the other; and another one can be asked at once.  No
+ * attempt: nothing is learnt of it.
+ */
+bool source_should_leave(const struct source_set *set, const struct source_trials *trials,
+	const struct source_want *want, size_t index, uint64_t now_ms);
+/* How long after a request that is asked, and how often. */
+#define SOURCE_LOOK_MS 1000
 
 /* How long to wait for a source, in milliseconds; 0: the host's own settings. */
 struct source_patience {

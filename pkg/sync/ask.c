@@ -19,7 +19,9 @@ struct vote {
 struct ask {
 	struct sync_run *run;
 	struct ask_request request;
-	size_t source;  /* that is asked now */
+	size_t source; /* of the others, that is asked now */
+	size_t asked;  /* whose answer is awaited */
+	uint64_t patient_until_ms;
 	unsigned tries; /* at the authority */
 	struct registry_call *call;
 	struct http_timer *timer;    /* of the next try, or of patience with this one */
@@ -117,6 +119,11 @@ static const char *authority_name(const struct source_set *set)
 
 /* ---- memory ---- */
 
+struct tag_name {
+	const struct source_set *set;
+	const char *repository, *tag;
+};
+
 static bool remembers(const struct sync_run *run, const struct source_set *set)
 {
 	return run->options.state && !run->options.plan_only &&
@@ -145,31 +152,57 @@ static int history_of(struct sync_run *run, const struct source_set *set, const 
 	return 0;
 }
 
-static int put_answer(const struct ask *a, const struct digest *digest,
-	const struct tag_history *history, struct error *err)
+static bool keeps_answers(const struct source_set *set)
 {
-	const struct ask_request *q = &a->request;
+	return set->cache_tags || set->stale_sec > 0;
+}
+
+/* digest NULL: the authority says that the tag is not there. */
+static int put_answer(struct sync_run *run, const struct tag_name *name,
+	const struct digest *digest, const struct tag_history *history, struct error *err)
+{
 	const int64_t now = clock_wall_sec();
 	uint64_t ttl = TAG_NEGATIVE_SEC;
 	struct state_answer row = {
-		.authority = authority_name(q->sources),
-		.repository = q->repository,
-		.tag = q->tag,
+		.authority = authority_name(name->set),
+		.repository = name->repository,
+		.tag = name->tag,
 		.absent = digest == NULL,
 		.answered_at = now,
 	};
 
 	if (digest) {
 		row.digest = *digest;
-		ttl = tag_ttl(tag_class_of(q->tag), tag_history_changed(history), now);
-		ttl = tag_ttl_jittered(ttl, q->repository, q->tag);
+		ttl = tag_ttl(tag_class_of(name->tag), tag_history_changed(history), now);
+		ttl = tag_ttl_jittered(ttl, name->repository, name->tag);
 	}
 	row.due_at = now + (int64_t)ttl;
-	return state_answer_put(a->run->options.state, &row, err);
+	return state_answer_put(run->options.state, &row, err);
 }
 
-void ask_learnt(struct sync_run *run, const struct source_set *set, const char *repository,
-	const char *tag, const struct digest *digest, struct tag_history *ret)
+/* Takes digest in, if it is news. */
+static int add_version(struct sync_run *run, const struct tag_name *name,
+	const struct digest *digest, struct tag_history *history, struct error *err)
+{
+	const struct tag_version *v;
+	int rc;
+
+	if (!tag_history_add(history, digest, clock_wall_sec()))
+		return 0;
+	v = &history->versions[history->n - 1];
+	rc = state_history_add(run->options.state,
+		authority_name(name->set),
+		name->repository,
+		name->tag,
+		&(struct state_version){v->digest, v->first_seen_sec},
+		err);
+	if (rc == 0 && keeps_answers(name->set))
+		rc = put_answer(run, name, digest, history, err);
+	return rc;
+}
+
+static void learn(struct sync_run *run, const struct tag_name *name, const struct digest *digest,
+	bool is_news, struct tag_history *ret)
 {
 	AUTO(error_clear) struct error err = ERROR_INIT;
 	int rc;
@@ -177,27 +210,43 @@ void ask_learnt(struct sync_run *run, const struct source_set *set, const char *
 	*ret = (struct tag_history){.n = 0};
 	if (run_state_begin(run) < 0)
 		return;
-	rc = history_of(run, set, repository, tag, ret, &err);
-	if (rc == 0 && tag_history_add(ret, digest, clock_wall_sec())) {
-		const struct tag_version *v = &ret->versions[ret->n - 1];
-
-		rc = state_history_add(run->options.state,
-			authority_name(set),
-			repository,
-			tag,
-			&(struct state_version){v->digest, v->first_seen_sec},
-			&err);
-	}
+	rc = history_of(run, name->set, name->repository, name->tag, ret, &err);
+	if (rc == 0 && (is_news || ret->n == 0))
+		rc = add_version(run, name, digest, ret, &err);
 	if (rc == 0)
 		return;
 	ret->n = 0;
 	run_fatal(run, &err);
 }
 
+void ask_learnt(struct sync_run *run, const struct source_set *set, const char *repository,
+	const char *tag, const struct digest *digest, struct tag_history *ret)
+{
+	learn(run, &(struct tag_name){set, repository, tag}, digest, true, ret);
+}
+
+void ask_known(struct sync_run *run, const struct source_set *set, const char *repository,
+	const char *tag, const struct digest *digest, struct tag_history *ret)
+{
+	learn(run, &(struct tag_name){set, repository, tag}, digest, false, ret);
+}
+
+void ask_doubt(
+	struct sync_run *run, const struct source_set *set, const char *repository, const char *tag)
+{
+	AUTO(error_clear) struct error err = ERROR_INIT;
+
+	if (run->options.plan_only || run_state_begin(run) < 0)
+		return;
+	if (state_answer_doubt(run->options.state, authority_name(set), repository, tag, &err) < 0)
+		run_fatal(run, &err);
+}
+
 /* digest NULL: the authority says that the tag is not there. */
 static void remember(struct ask *a, const struct digest *digest)
 {
 	const struct ask_request *q = &a->request;
+	const struct tag_name name = {q->sources, q->repository, q->tag};
 	struct tag_history history = {.n = 0};
 	AUTO(error_clear) struct error err = ERROR_INIT;
 
@@ -205,9 +254,24 @@ static void remember(struct ask *a, const struct digest *digest)
 		return;
 	if (digest)
 		ask_learnt(a->run, q->sources, q->repository, q->tag, digest, &history);
-	if ((q->sources->cache_tags || q->sources->stale_sec > 0) && run_state_begin(a->run) == 0 &&
-		put_answer(a, digest, &history, &err) < 0)
+	if (keeps_answers(q->sources) && run_state_begin(a->run) == 0 &&
+		put_answer(a->run, &name, digest, &history, &err) < 0)
 		run_fatal(a->run, &err);
+}
+
+/* Whether the authority is known to have moved on from this digest. */
+static bool has_left(struct sync_run *run, const struct tag_name *name, const struct digest *digest)
+{
+	struct tag_history history;
+
+	if (!run->options.state ||
+		history_of(run, name->set, name->repository, name->tag, &history, NULL) < 0 ||
+		history.n == 0 || digest_equal(&history.versions[history.n - 1].digest, digest))
+		return false;
+	for (size_t i = 0; i + 1 < history.n; i++)
+		if (digest_equal(&history.versions[i].digest, digest))
+			return true;
+	return false;
 }
 
 /* Whether the authority is asked although there is an answer. */
@@ -243,7 +307,9 @@ bool ask_remembered(struct sync_run *run, const struct source_set *set, const ch
 	if (state_answer_get(run->options.state, authority_name(set), repository, tag, &row, NULL) <
 		0)
 		return false;
-	if (must_ask(run, set, &row))
+	/* Left while the cache was off: older than what was heard since. */
+	if ((!row.absent && has_left(run, &(struct tag_name){set, repository, tag}, &row.digest)) ||
+		must_ask(run, set, &row))
 		return false;
 	*ret_digest = row.digest;
 	*ret_absent = row.absent;
@@ -277,21 +343,69 @@ static bool give_stale(struct ask *a)
 
 /* ---- patience ---- */
 
-static void out_of_patience(void *ctx)
+/* The authority may be parked for its blobs alone: its tags were heard to fail, too. */
+static bool is_away(struct sync_run *run, const struct source_set *set, const struct source *s)
+{
+	uint64_t now_ms = clock_mono_ms();
+
+	return s->parked_until_ms > now_ms &&
+	       (!s->authority || ask_authority_of(run, set)->down_until_ms > now_ms);
+}
+
+bool ask_must_wait(struct sync_run *run, const struct source_set *set, const struct source *s,
+	uint64_t *until_ms, struct error *err)
+{
+	uint64_t now_ms = clock_mono_ms();
+
+	if (is_away(run, set, s)) {
+		/* Its own words, and no more of the park than is left: both are noted again. */
+		(void)error_set(
+			err, ERR_TEMP, "%s", s->last_error ? s->last_error : "it is parked");
+		err->retry_sec = (int)((s->parked_until_ms - now_ms) / 1000);
+		if (err->retry_sec == 0)
+			err->retry_sec = 1;
+		return false;
+	}
+	if (source_heard_within(s, SOURCE_LOOK_MS))
+		*until_ms = now_ms + ASK_PATIENCE_MS;
+	if (now_ms < *until_ms)
+		return true;
+	(void)error_set(err, ERR_TEMP, "no answer within %d s", ASK_PATIENCE_MS / 1000);
+	err->retry_sec = AUTHORITY_DOWN_MS / 1000;
+	return false;
+}
+
+static void look(void *ctx);
+
+static void look_later(struct ask *a)
+{
+	a->timer = http_timer_start(a->run->options.loop, SOURCE_LOOK_MS, look, a);
+}
+
+static void look(void *ctx)
 {
 	struct ask *a = ctx;
 	AUTO(error_clear) struct error err = ERROR_INIT;
 
 	a->timer = NULL;
+	if (ask_must_wait(a->run,
+		    a->request.sources,
+		    &a->request.sources->items[a->asked],
+		    &a->patient_until_ms,
+		    &err)) {
+		look_later(a);
+		return;
+	}
 	registry_cancel(&a->call);
-	(void)error_set(&err, ERR_TEMP, "no answer within %d s", ASK_PATIENCE_MS / 1000);
 	a->answered(a, &(struct registry_reply){.has_digest = false}, &err);
 }
 
-static void wait_for(struct ask *a, registry_reply_fn *answered)
+static void wait_for(struct ask *a, size_t source, registry_reply_fn *answered)
 {
+	a->asked = source;
 	a->answered = answered;
-	a->timer = http_timer_start(a->run->options.loop, ASK_PATIENCE_MS, out_of_patience, a);
+	a->patient_until_ms = clock_mono_ms() + ASK_PATIENCE_MS;
+	look_later(a);
 }
 
 /* ---- the others ---- */
@@ -322,22 +436,6 @@ static void fail_all(struct ask *a)
 			"the authority was not reached, and nobody answered in its place (%s)",
 			buf_text(&a->said));
 	fail(a, &a->err);
-}
-
-/* Of a digest that the authority is known to have left the mirror has not heard yet. */
-static bool is_superseded(struct ask *a, const struct digest *digest)
-{
-	const struct ask_request *q = &a->request;
-	struct tag_history history;
-
-	if (!a->run->options.state ||
-		history_of(a->run, q->sources, q->repository, q->tag, &history, NULL) < 0 ||
-		history.n == 0 || digest_equal(&history.versions[history.n - 1].digest, digest))
-		return false;
-	for (size_t i = 0; i + 1 < history.n; i++)
-		if (digest_equal(&history.versions[i].digest, digest))
-			return true;
-	return false;
 }
 
 static struct vote *vote(struct ask *a, const struct digest *digest)
@@ -403,6 +501,7 @@ static void other_done(void *ctx, struct registry_reply *reply, struct error *er
 {
 	struct ask *a = ctx;
 	struct source_set *set = a->request.sources;
+	const struct tag_name name = {set, a->request.repository, a->request.tag};
 	char text[DIGEST_STR_MAX];
 	struct vote *v;
 
@@ -411,7 +510,7 @@ static void other_done(void *ctx, struct registry_reply *reply, struct error *er
 	source_note(&set->items[a->source], err);
 	if (err) {
 		say(a, "", error_text(err), "");
-	} else if (is_superseded(a, &reply->digest)) {
+	} else if (has_left(a->run, &name, &reply->digest)) {
 		say(a,
 			"still has ",
 			digest_format(&reply->digest, text),
@@ -443,9 +542,14 @@ static void ask_next(struct ask *a)
 
 	if (a->request.authority_only) /* private: only what is remembered may stand in */
 		a->source = set->n;
-	while (a->source < set->n &&
-		(set->items[a->source].authority || !set->items[a->source].resolve))
-		a->source++;
+	for (; a->source < set->n; a->source++) {
+		s = &set->items[a->source];
+		if (s->authority || !s->resolve)
+			continue;
+		if (s->parked_until_ms <= clock_mono_ms() + ASK_PATIENCE_MS)
+			break;
+		say(a, "", "said to stay away for a while, or failed again and again", "");
+	}
 	if (a->source == set->n) {
 		fail_all(a);
 		return;
@@ -454,7 +558,7 @@ static void ask_next(struct ask *a)
 	name = source_repository(s, a->request.repository);
 	get.repository = name;
 	a->call = registry_manifest_head(s->registry, &get);
-	wait_for(a, other_done);
+	wait_for(a, a->source, other_done);
 }
 
 /* ---- the authority ---- */
@@ -526,7 +630,7 @@ static void begin(void *ctx)
 	a->call = q->body ? registry_manifest_get(authority->registry, &get)
 			  : registry_manifest_head(authority->registry, &get);
 	if (others)
-		wait_for(a, authority_done);
+		wait_for(a, q->sources->authority, authority_done);
 }
 
 struct ask *ask_tag(struct sync_run *run, const struct ask_request *request)

@@ -15,16 +15,27 @@
 
 #include "sync/sync.h"
 
+struct sync_run;
+struct ask;
+struct ask_answer;
+
 /* After a failure the authority is not asked again for so long, where somebody else may answer:
  * each tag would wait for the same time-outs (sources.md 3.4: as the breaker). */
 #define AUTHORITY_DOWN_MS 30000
 /* Tries at the authority when somebody else may answer; REGISTRY_ATTEMPTS when nobody may. */
 #define AUTHORITY_ATTEMPTS 2
 /*
- * One question may take so long when somebody else may answer it.  A connection and a first byte
- * fit (http/host.h); what does not is a host's gate that a 429 closed for minutes.
+ * When somebody else may answer, a source of which nothing was heard for so long is not waited for.
+ * A connection and a first byte fit (http/host.h); what does not is a host's gate that a 429 closed
+ * for minutes.  While it answers other questions, this one only waits for its turn.
  */
 #define ASK_PATIENCE_MS 15000
+/*
+ * Whether what was asked of s is worth waiting for, looked at every SOURCE_LOOK_MS; from *until_ms,
+ * which moves on while s answers others.  False: *err says why, and parks s.
+ */
+bool ask_must_wait(struct sync_run *run, const struct source_set *set, const struct source *s,
+	uint64_t *until_ms, struct error *err);
 
 /*
  * Tags whose answer has outlived its time that one run asks one authority for again (`tag-cache:
@@ -32,10 +43,6 @@
  * 4).
  */
 #define TAG_PROBES_MAX 3600
-
-struct sync_run;
-struct ask;
-struct ask_answer;
 
 /* One upstream's authority, as this run met it. */
 struct authority {
@@ -76,12 +83,24 @@ bool ask_remembered(struct sync_run *run, const struct source_set *set, const ch
 	const char *tag, struct digest *ret_digest, bool *ret_absent);
 
 /*
- * The authority says that a tag is this digest: what is known of the tag with it, newest last.
- * Empty when the state cannot be read or written (the run ends then).  Not in a plan.
+ * The authority says now that a tag is this digest: what is known of the tag with it, newest last.
+ * An answer that is remembered is set right by it.  Empty when the state cannot be read or written
+ * (the run ends then).  Not in a plan.
  */
 struct tag_history;
 void ask_learnt(struct sync_run *run, const struct source_set *set, const char *repository,
 	const char *tag, const struct digest *digest, struct tag_history *ret);
+
+/*
+ * What is known of the tag; where that is nothing, this digest, which an earlier run had of the
+ * authority.  Else as ask_learnt(): what is only remembered is no news, and must not be put behind
+ * what was heard since.
+ */
+void ask_known(struct sync_run *run, const struct source_set *set, const char *repository,
+	const char *tag, const struct digest *digest, struct tag_history *ret);
+/* What was remembered of the tag led nowhere: the next run asks.  Not in a plan. */
+void ask_doubt(struct sync_run *run, const struct source_set *set, const char *repository,
+	const char *tag);
 
 /* Whether any source may answer in the authority's place. */
 bool ask_has_resolvers(const struct source_set *set, bool authority_only);

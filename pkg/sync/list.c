@@ -1,5 +1,6 @@
 /* list.c - phase 1: which tags there are, at the authorities and at the targets. */
 #include "sync/run.h"
+#include "util/clock.h"
 #include "util/mem.h"
 
 #define LIST_WINDOW 64 /* listings asked for at once; the hosts' own limits are narrower */
@@ -12,26 +13,88 @@ void repo_keep_tag(struct repo *repo, const char *tag)
 	repo->tags[repo->n_tags++] = xstrdup(tag);
 }
 
+static void look(void *ctx);
+
+static void look_later(struct repo *repo)
+{
+	repo->patience = http_timer_start(repo->run->options.loop, SOURCE_LOOK_MS, look, repo);
+}
+
+void repo_wait(struct repo *repo, const struct source *s, const struct registry_list *list)
+{
+	repo->listing = s;
+	repo->listed = list->done;
+	repo->listed_ctx = list->ctx;
+	repo->items_before = repo->items;
+	repo->patient_until_ms = clock_mono_ms() + ASK_PATIENCE_MS;
+	look_later(repo);
+}
+
+static void look(void *ctx)
+{
+	struct repo *repo = ctx;
+	AUTO(error_clear) struct error err = ERROR_INIT;
+
+	repo->patience = NULL;
+	if (repo->items != repo->items_before)
+		repo->patient_until_ms = clock_mono_ms() + ASK_PATIENCE_MS;
+	repo->items_before = repo->items;
+	if (ask_must_wait(
+		    repo->run, repo->rule->sources, repo->listing, &repo->patient_until_ms, &err)) {
+		look_later(repo);
+		return;
+	}
+	registry_cancel(&repo->call);
+	repo->listed(repo->listed_ctx, &(struct registry_reply){.has_digest = false}, &err);
+}
+
 static bool source_item(void *ctx, const char *tag, const struct descriptor *descriptor)
 {
+	struct repo *repo = ctx;
+
 	(void)descriptor;
-	repo_keep_tag(ctx, tag);
+	repo_keep_tag(repo, tag);
+	repo->items++;
 	return true;
+}
+
+static void list_at_authority(void *ctx);
+
+/* Once more, where it may be a passing fault: not when it said how long to stay away. */
+static bool try_again(struct repo *repo, const struct error *err)
+{
+	if (err->code != ERR_TEMP || err->retry_sec > 0 || ++repo->tries >= AUTHORITY_ATTEMPTS)
+		return false;
+	repo->patience = http_timer_start(repo->run->options.loop,
+		backoff_ms(SOURCE_BACKOFF_MS, SOURCE_BACKOFF_CAP_MS, repo->tries),
+		list_at_authority,
+		repo);
+	return true;
+}
+
+static void forget_tags(struct repo *repo)
+{
+	for (size_t i = 0; i < repo->n_tags; i++)
+		free(repo->tags[i]);
+	repo->n_tags = 0;
 }
 
 static void source_done(void *ctx, struct registry_reply *reply, struct error *err)
 {
 	struct repo *repo = ctx;
 	const struct source_set *set = repo->rule->sources;
+	const bool others = ask_has_resolvers(set, repo->rule->authority_only);
 
 	(void)reply;
 	repo->call = NULL;
+	http_timer_stop(&repo->patience);
 	source_note(&set->items[set->authority], err);
+	if (err) /* of pages before the one that failed */
+		forget_tags(repo);
+	if (err && others && try_again(repo, err))
+		return;
 	ask_authority_failed(repo->run, set, err);
-	if (err && err->code == ERR_TEMP && ask_has_resolvers(set, repo->rule->authority_only)) {
-		for (size_t i = 0; i < repo->n_tags; i++) /* of pages before the one that failed */
-			free(repo->tags[i]);
-		repo->n_tags = 0;
+	if (err && err->code == ERR_TEMP && others) {
 		list_others(repo, err);
 		return;
 	}
@@ -71,33 +134,40 @@ static bool list_without_asking(struct repo *repo)
 	return true;
 }
 
+static void list_at_authority(void *ctx)
+{
+	struct repo *repo = ctx;
+	const struct source_set *set = repo->rule->sources;
+	const struct source *authority = &set->items[set->authority];
+	const bool others = ask_has_resolvers(set, repo->rule->authority_only);
+	AUTO(error_clear) struct error err = ERROR_INIT;
+	AUTO_FREE char *name = source_repository(authority, repo->name);
+	const struct registry_list list = {
+		.repository = name,
+		.attempts = others ? 1 : REGISTRY_ATTEMPTS,
+		.item = source_item,
+		.done = source_done,
+		.ctx = repo,
+	};
+
+	repo->patience = NULL;
+	if (others && ask_authority_is_down(repo->run, set, &err)) {
+		list_others(repo, &err);
+		return;
+	}
+	repo->call = registry_tags(authority->registry, &list);
+	if (others)
+		repo_wait(repo, authority, &list);
+}
+
 static void list_source(struct sync_run *run, uint32_t index)
 {
 	struct repo *repo = &run->repos[index];
-	const struct sync_rule *rule = repo->rule;
-	const struct source *authority;
-	AUTO_FREE char *name = NULL;
-	struct registry_list list = {.attempts = REGISTRY_ATTEMPTS};
-	AUTO(error_clear) struct error err = ERROR_INIT;
 
-	if (list_without_asking(repo)) {
+	if (list_without_asking(repo))
 		window_done(run);
-		return;
-	}
-	if (ask_has_resolvers(rule->sources, rule->authority_only)) {
-		list.attempts = AUTHORITY_ATTEMPTS;
-		if (ask_authority_is_down(run, rule->sources, &err)) {
-			list_others(repo, &err);
-			return;
-		}
-	}
-	authority = &rule->sources->items[rule->sources->authority];
-	name = source_repository(authority, repo->name);
-	list.repository = name;
-	list.item = source_item;
-	list.done = source_done;
-	list.ctx = repo;
-	repo->call = registry_tags(authority->registry, &list);
+	else
+		list_at_authority(repo);
 }
 
 /* ---- at the target ---- */

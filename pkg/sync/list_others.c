@@ -5,6 +5,7 @@
  * One listing is enough, or with `quorum: N` those tags count that N listings have.
  */
 #include "sync/run.h"
+#include "util/clock.h"
 #include "util/mem.h"
 
 #define SAID_MAX ((size_t)8 * 1024) /* bytes of what all sources said, in one error */
@@ -13,6 +14,7 @@ struct list_others {
 	struct repo *repo;
 	size_t source;     /* that is asked now */
 	unsigned listings; /* that came */
+	uint32_t listed;   /* who gave them, a bit each */
 	struct map *tags;  /* tag -> the sources that listed it, a bit each, kept as an index */
 	struct error err;  /* why the authority did not answer */
 	struct buf said;
@@ -52,6 +54,7 @@ static bool on_tag(void *ctx, const char *tag, const struct descriptor *descript
 	if (sources == NO_INDEX)
 		sources = 0;
 	index_put(o->tags, tag, strlen(tag), sources | 1u << o->source);
+	o->repo->items++;
 	return true;
 }
 
@@ -74,7 +77,8 @@ static void take(struct list_others *o)
 		uint32_t sources = index_get(o->tags, tag, len);
 		unsigned n = 0;
 
-		for (; sources; sources &= sources - 1)
+		/* Of a listing that broke off the tags so far count for nothing. */
+		for (sources &= o->listed; sources; sources &= sources - 1)
 			n++;
 		if (n >= quorum_of(o))
 			repo_keep_tag(repo, tag);
@@ -103,6 +107,12 @@ static void give_up(struct list_others *o)
 	end(o);
 }
 
+/* At the ceiling the rest is not said: the first causes are the ones that help. */
+static void say(struct list_others *o, const struct source *s, const char *why)
+{
+	(void)!buf_printf(&o->said, NULL, "%s%s: %s", o->said.len ? "; " : "", s->name, why);
+}
+
 static void listed(void *ctx, struct registry_reply *reply, struct error *err)
 {
 	struct list_others *o = ctx;
@@ -110,17 +120,13 @@ static void listed(void *ctx, struct registry_reply *reply, struct error *err)
 
 	(void)reply;
 	o->repo->call = NULL;
+	http_timer_stop(&o->repo->patience);
 	source_note(s, err);
-	/* At the ceiling the rest is not said: the first causes are the ones that help. */
 	if (err) {
-		(void)!buf_printf(&o->said,
-			NULL,
-			"%s%s: %s",
-			o->said.len ? "; " : "",
-			s->name,
-			error_text(err));
+		say(o, s, error_text(err));
 	} else {
 		o->listings++;
+		o->listed |= 1u << o->source;
 		(void)!buf_printf(&o->by, NULL, "%s%s", o->by.len ? ", " : "", s->name);
 	}
 	o->source++;
@@ -135,17 +141,24 @@ static void ask_next(struct list_others *o)
 	const struct source_set *set = set_of(o);
 	struct registry_list list = {.item = on_tag, .done = listed, .ctx = o};
 	AUTO_FREE char *name = NULL;
+	const struct source *s = NULL;
 
-	while (o->source < set->n &&
-		(set->items[o->source].authority || !set->items[o->source].resolve))
-		o->source++;
+	for (; o->source < set->n; o->source++) {
+		s = &set->items[o->source];
+		if (s->authority || !s->resolve)
+			continue;
+		if (s->parked_until_ms <= clock_mono_ms() + ASK_PATIENCE_MS)
+			break;
+		say(o, s, "said to stay away for a while, or failed again and again");
+	}
 	if (o->source == set->n) {
 		give_up(o);
 		return;
 	}
-	name = source_repository(&set->items[o->source], o->repo->name);
+	name = source_repository(s, o->repo->name);
 	list.repository = name;
-	o->repo->call = registry_tags(set->items[o->source].registry, &list);
+	o->repo->call = registry_tags(s->registry, &list);
+	repo_wait(o->repo, s, &list);
 }
 
 void list_others(struct repo *repo, struct error *err)

@@ -259,6 +259,7 @@ static bool use_remembered(struct sync_run *run, struct image *image)
 		    run, repo->rule->sources, repo->name, image->tag, &answer.digest, &absent))
 		return false;
 	if (!absent) {
+		image->cached = true;
 		take_answer(run, image, &answer);
 		return true;
 	}

@@ -154,7 +154,14 @@ struct repo {
 	uint32_t spots[TRANSFER_DESTINATIONS_MAX];
 	char **tags; /* as listed; moved into images */
 	size_t n_tags, cap_tags;
-	struct registry_call *call; /* the listing under way */
+	struct registry_call *call;   /* the listing under way */
+	unsigned tries;               /* at the authority, where others may list */
+	struct http_timer *patience;  /* with the call then, or until the next try */
+	const struct source *listing; /* who is waited for */
+	registry_reply_fn *listed;    /* the call's, and its context, for when patience ends */
+	void *listed_ctx;
+	size_t items, items_before; /* that came, and had come when time was given anew ... */
+	uint64_t patient_until_ms;  /* ... until then */
 	struct list_others *others; /* it is asked elsewhere; or NULL */
 	struct error err;           /* the listing failed */
 };
@@ -208,6 +215,7 @@ struct image {
 	/* Who answered for the tag in the authority's place: 1 + index into run->stand_ins; 0:
 	 * nobody. A number, for there are 100,000 images and few of them need it. */
 	uint32_t resolved_by;
+	bool cached;     /* its tag is what the authority said in an earlier run */
 	struct ask *ask; /* the question under way */
 };
 
@@ -306,6 +314,12 @@ NODISCARD int list_phase(struct sync_run *run, struct error *err);
 void spots_begin(struct sync_run *run);
 
 void repo_keep_tag(struct repo *repo, const char *tag); /* copied */
+/*
+ * The call is a listing that list tells of, and others may list in place of s: when ask_must_wait()
+ * says so, and nothing came of it for ASK_PATIENCE_MS, list->done() is called with ERR_TEMP.  The
+ * owner of the call adds to repo->items, and stops repo->patience in done().
+ */
+void repo_wait(struct repo *repo, const struct source *s, const struct registry_list *list);
 
 /* ---- list_others.c ---- */
 /* The authority failed with *err, which is taken over: asks the others, then window_done(). */

@@ -478,6 +478,7 @@ static void free_images(struct sync_run *run)
 		struct repo *r = &run->repos[i];
 
 		registry_cancel(&r->call);
+		http_timer_stop(&r->patience);
 		list_others_free(r->others);
 		for (size_t k = 0; k < r->n_tags; k++)
 			free(r->tags[k]);

@@ -157,6 +157,12 @@ static void fail_image(struct sync_run *run, struct image *image, const struct e
 	if (image->state != IMAGE_WALKING)
 		return;
 	error_copy(&err, why);
+	if (image->cached && why->code == ERR_NOTFOUND) {
+		ask_doubt(run, repo->rule->sources, repo->name, image->tag);
+		(void)error_wrap(&err,
+			-1,
+			"the tag as it was remembered (the next run asks the authority again)");
+	}
 	(void)error_wrap(&err, -1, "%s:%s", repo->name, image->tag ? image->tag : "(by digest)");
 	image_fail(run, image, &err);
 	window_done(run);

@@ -17,6 +17,9 @@
 			*/
 #define WATCH_WINDOW 4 /* tags looked at at once */
 #define WATCH_MS     15000 /* after its own work a run waits so long for mirrors, and no longer */
+/* A mirror that is silent for so long is asked nothing more: it must not hold up the looks at
+ * others. */
+#define WATCH_ANSWER_MS 4000
 
 /* One tag at one mirror. */
 struct watch {
@@ -114,6 +117,11 @@ static void conclude(struct watch *w, const struct freshness_verdict *v)
 		.at = clock_wall_sec(),
 	};
 
+	/* What was seen before still tells more, and the next run looks again. */
+	if (v->state == FRESH_UNKNOWN) {
+		done(w);
+		return;
+	}
 	if (v->state == FRESH_DIVERGED)
 		run_note(w->run,
 			"mirror %s says that %s:%s is %s, which the authority does not have; its tags "
@@ -134,7 +142,13 @@ static void head(struct watch *w, struct source *s, const char *reference, regis
 {
 	AUTO_FREE char *name = source_repository(s, repository_of(w));
 	const struct registry_get get = {
-		.repository = name, .reference = reference, .done = fn, .ctx = w};
+		.repository = name,
+		.reference = reference,
+		.connect_ms = WATCH_ANSWER_MS,
+		.first_byte_ms = WATCH_ANSWER_MS,
+		.done = fn,
+		.ctx = w,
+	};
 
 	w->call = registry_manifest_head(s->registry, &get);
 }
@@ -362,7 +376,7 @@ static void consider(struct sync_run *run, struct watch_list *list, uint32_t ind
 
 		if (mirror->authority || mirror->watched >= WATCH_TAGS)
 			continue;
-		ask_learnt(run, rule->sources, repository_of(&w), image->tag, &digest, &w.history);
+		ask_known(run, rule->sources, repository_of(&w), image->tag, &digest, &w.history);
 		if (w.history.n == 0 || !is_due(run, &w))
 			continue;
 		mirror->watched++;

@@ -78,6 +78,44 @@ static void fetched(void *ctx, const struct registry_blob_stats *stats, struct e
 	job_step(j);
 }
 
+/* ---- who is asked ---- */
+
+static struct source_want want_of(const struct job *j)
+{
+	return (struct source_want){
+		.bytes = j->size - j->position,
+		.small = j->size - j->position <= SOURCE_SMALL,
+		.running = true,
+	};
+}
+
+static void look(void *ctx);
+
+static void look_later(struct job *j)
+{
+	if (j->sources->n > 1 && !j->trials.authority_only)
+		j->producer.timer =
+			http_timer_start(j->engine->options.loop, SOURCE_LOOK_MS, look, j);
+}
+
+/* Nobody waits for the first byte of a source that was parked since it was asked. */
+static void look(void *ctx)
+{
+	struct job *j = ctx;
+	struct producer *p = &j->producer;
+	const struct source_want want = want_of(j);
+
+	p->timer = NULL;
+	if (j->position > p->start)
+		return;
+	if (!source_should_leave(j->sources, &j->trials, &want, p->source, clock_mono_ms())) {
+		look_later(j);
+		return;
+	}
+	producer_stop(j);
+	job_step(j);
+}
+
 static void get(struct job *j, size_t index)
 {
 	const struct source *s = &j->sources->items[index];
@@ -102,6 +140,7 @@ static void get(struct job *j, size_t index)
 	meter_begin(j);
 	verdict_get_begins(j, index);
 	j->producer.call = registry_blob_get(s->registry, &request);
+	look_later(j);
 }
 
 /*
@@ -153,6 +192,8 @@ static void tried(void *ctx, struct registry_reply *reply, struct error *err)
 static void try_first(struct job *j, size_t index)
 {
 	const struct source *s = &j->sources->items[index];
+	struct source_patience patience =
+		source_patience(j->sources, &j->trials, index, clock_mono_ms());
 	AUTO_FREE char *repository = source_repository(s, j->repository);
 	char digest[DIGEST_STR_MAX];
 	struct registry_get request = {
@@ -160,6 +201,8 @@ static void try_first(struct job *j, size_t index)
 		.reference = digest_format(&j->digest, digest),
 		.expect = &j->digest,
 		.expect_size = j->size,
+		.connect_ms = patience.connect_ms,
+		.first_byte_ms = patience.first_byte_ms,
 		.done = tried,
 		.ctx = j,
 	};
@@ -177,7 +220,7 @@ static void ask(struct job *j, size_t index)
 		begin(j, index);
 }
 
-/* ---- who is asked ---- */
+/* ---- the next one ---- */
 
 static void wait_over(void *ctx)
 {
@@ -190,11 +233,7 @@ static void wait_over(void *ctx)
 
 static enum source_verdict choose(struct job *j, size_t *ret_index, uint64_t *ret_wait_ms)
 {
-	const struct source_want want = {
-		.bytes = j->size - j->position,
-		.small = j->size - j->position <= SOURCE_SMALL,
-		.running = true,
-	};
+	const struct source_want want = want_of(j);
 	uint64_t now_ms = clock_mono_ms();
 
 	if (j->reserved) {

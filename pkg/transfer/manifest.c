@@ -29,8 +29,11 @@ struct manifest_fetch {
 	struct question questions[ASKED_AT_ONCE];
 	struct http_timer *timer; /* until a source may be asked */
 	struct http_timer *hedge; /* until another one is asked too */
+	struct http_timer *look;  /* until the next look whether a source is worth waiting for */
 	struct failures failures;
 };
+
+static const struct source_want want_manifest = {.small = true};
 
 static void ask(void *ctx);
 static void get(struct question *q);
@@ -55,6 +58,7 @@ static void fetch_free(struct manifest_fetch *f)
 		give_up(&f->questions[i]);
 	http_timer_stop(&f->timer);
 	http_timer_stop(&f->hedge);
+	http_timer_stop(&f->look);
 	failures_clear(&f->failures);
 	free(f->repository);
 	free(f);
@@ -166,6 +170,8 @@ static void send(struct question *q)
 {
 	struct manifest_fetch *f = q->fetch;
 	const struct source *s = &f->request.sources->items[q->source];
+	struct source_patience patience =
+		source_patience(f->request.sources, &f->trials, q->source, clock_mono_ms());
 	AUTO_FREE char *repository = source_repository(s, f->repository);
 	struct registry_get request = {
 		.repository = repository,
@@ -173,6 +179,8 @@ static void send(struct question *q)
 		.expect = &f->request.digest,
 		.expect_size = f->request.size,
 		.lane = f->engine->lane,
+		.connect_ms = patience.connect_ms,
+		.first_byte_ms = patience.first_byte_ms,
 		.done = q->trial ? tried : answered,
 		.ctx = q,
 	};
@@ -181,10 +189,44 @@ static void send(struct question *q)
 			   : registry_manifest_get(s->registry, &request);
 }
 
+static void look(void *ctx);
+
+static void look_later(struct manifest_fetch *f)
+{
+	if (!f->look && f->request.sources->n > 1)
+		f->look = http_timer_start(f->engine->options.loop, SOURCE_LOOK_MS, look, f);
+}
+
 static void get(struct question *q)
 {
 	source_asked(q->fetch->request.sources, q->source);
 	send(q);
+	look_later(q->fetch);
+}
+
+/* Nobody waits for a source that was parked since it was asked, while another one is free. */
+static void look(void *ctx)
+{
+	struct manifest_fetch *f = ctx;
+
+	f->look = NULL;
+	for (size_t i = 0; i < ASKED_AT_ONCE; i++) {
+		struct question *q = &f->questions[i];
+
+		if (q->call && !q->trial &&
+			source_should_leave(f->request.sources,
+				&f->trials,
+				&want_manifest,
+				q->source,
+				clock_mono_ms()))
+			give_up(q);
+	}
+	if (is_asking(f)) {
+		look_later(f);
+		return;
+	}
+	http_timer_stop(&f->hedge);
+	ask(f);
 }
 
 static void hedge_over(void *ctx)
@@ -225,7 +267,6 @@ static void ask_first(struct manifest_fetch *f, size_t source)
 
 static void ask(void *ctx)
 {
-	static const struct source_want want = {.small = true};
 	AUTO(error_clear) struct error err = ERROR_INIT;
 	struct manifest_fetch *f = ctx;
 	struct source_set *set = f->request.sources;
@@ -233,7 +274,8 @@ static void ask(void *ctx)
 	size_t source;
 
 	f->timer = NULL;
-	switch (source_choose(set, &f->trials, &want, clock_mono_ms(), &source, &wait)) {
+	http_timer_stop(&f->look);
+	switch (source_choose(set, &f->trials, &want_manifest, clock_mono_ms(), &source, &wait)) {
 	case SOURCE_ASK:
 		ask_first(f, source);
 		return;

@@ -368,6 +368,56 @@ static void sources_that_a_chain_does_not_name_are_never_asked(void **state)
 	assert_int_equal(asked(set, &t, 1, NOW), 3);
 }
 
+/* ---- what waits at a source that is parked by now ---- */
+
+static bool should_leave(const struct source_set *set, const struct source_trials *t, size_t index)
+{
+	const struct source_want want = {.small = true};
+
+	return source_should_leave(set, t, &want, index, NOW);
+}
+
+static void a_source_that_was_parked_is_left_when_another_one_is_free(void **state)
+{
+	AUTO(source_set_freep) struct source_set *measured = measured_of(3);
+	AUTO(source_set_freep) struct source_set *ordered = set_of(3);
+	struct source_set *const sets[] = {measured, ordered};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct source_trials t = fresh;
+
+		assert_false(should_leave(sets[i], &t, 0));
+		sets[i]->items[0].parked_until_ms = NOW + 1000;
+		assert_true(should_leave(sets[i], &t, 0));
+		/* Nobody else can be asked at once: where it is, is as good. */
+		sets[i]->items[1].parked_until_ms = sets[i]->items[2].parked_until_ms = NOW + 500;
+		assert_false(should_leave(sets[i], &t, 0));
+	}
+}
+
+static void private_names_never_leave_the_authority(void **state)
+{
+	AUTO(source_set_freep) struct source_set *set = measured_of(3);
+	struct source_trials t = {.authority_only = true};
+
+	(void)state;
+	set->items[2].parked_until_ms = NOW + 1000;
+	assert_false(should_leave(set, &t, 2));
+}
+
+static void a_parked_source_is_left_only_for_one_that_the_chain_reaches(void **state)
+{
+	AUTO(source_set_freep) struct source_set *bar = chained("b|*");
+	AUTO(source_set_freep) struct source_set *comma = chained("b,*");
+	struct source_trials t = fresh;
+
+	(void)state;
+	bar->items[1].parked_until_ms = comma->items[1].parked_until_ms = NOW + 1000;
+	assert_true(should_leave(bar, &t, 1));
+	assert_false(should_leave(comma, &t, 1));
+}
+
 static void a_parked_source_is_passed_by_after_a_bar_alone(void **state)
 {
 	AUTO(source_set_freep) struct source_set *bar = chained("b|*");
@@ -400,6 +450,9 @@ int main(void)
 		cmocka_unit_test(after_a_comma_only_what_is_not_there_goes_on),
 		cmocka_unit_test(wrong_content_always_goes_on),
 		cmocka_unit_test(sources_that_a_chain_does_not_name_are_never_asked),
+		cmocka_unit_test(a_source_that_was_parked_is_left_when_another_one_is_free),
+		cmocka_unit_test(private_names_never_leave_the_authority),
+		cmocka_unit_test(a_parked_source_is_left_only_for_one_that_the_chain_reaches),
 		cmocka_unit_test(a_parked_source_is_passed_by_after_a_bar_alone),
 	};
 

@@ -1,8 +1,10 @@
 #include "scene.h"
 
 #include "source/freshness.h"
+#include "sync/run.h"
 
-#define AGE 100 /* seconds */
+#define AGE     100 /* seconds */
+#define NOWHERE "sha256:1111111111111111111111111111111111111111111111111111111111111111"
 
 /* ---- helpers ---- */
 
@@ -135,6 +137,59 @@ static void after_one_failure_the_authority_is_not_waited_for_again(void **state
 	assert_int_equal(s->result.published, ARRAY_SIZE(tags));
 	assert_int_equal(fake_count(&s->from, "HEAD /v2/a/b/manifests/"), 0);
 	assert_int_equal(fake_count(&s->from, "GET /v2/a/b/manifests/v"), 0);
+}
+
+static enum fake_turn closes_the_gate(struct fake *f, struct peer_conn *c)
+{
+	(void)f;
+	return fake_refuse(c, 429, "Retry-After: 600\r\n");
+}
+
+/* More than the host's connections: some listings wait for the gate themselves. */
+static void nobody_waits_for_a_closed_gate_while_others_may_list(void **state)
+{
+	static const char *const names[] = {"a/b", "a/c", "a/d", "a/e"};
+	struct scene *s = *state;
+	struct fake *gated = mirror_add(s, true);
+	struct fake *mirror = mirror_add(s, true);
+	const struct http_host_options one = {.plain = true, .connections = 1};
+
+	assert_int_equal(http_host_set(s->loop, s->from.host, &one, NULL), 0);
+	assert_int_equal(http_host_set(s->loop, gated->host, &one, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		AUTO_FREE char *text = image_text(mirror, names[i], names[i]);
+
+		(void)fake_manifest(mirror, names[i], "v1", MEDIA_OCI_MANIFEST, text);
+	}
+	s->from.first = gated->first = closes_the_gate;
+	(void)rule_add(s, names[0], names[1], 1);
+	(void)rule_add(s, names[2], names[3], 1);
+	run(s); /* which fails when the scene's patience ends */
+	assert_int_equal(s->result.published, 4);
+}
+
+static void what_only_waits_for_its_turn_at_the_authority_is_not_asked_elsewhere(void **state)
+{
+	struct scene *s = *state;
+	struct sync_run r = {.options = s->options};
+	struct source *authority = &s->sources->items[s->sources->authority];
+	AUTO(error_clear) struct error err = ERROR_INIT;
+	uint64_t until = 1; /* long ago */
+
+	(void)mirror_add(s, true);
+	source_note(authority, NULL);
+	assert_true(ask_must_wait(&r, s->sources, authority, &until, &err));
+	assert_true(until > clock_mono_ms());
+	/* Nothing was heard of it for long. */
+	authority->heard_ms = until = 1;
+	assert_false(ask_must_wait(&r, s->sources, authority, &until, &err));
+	assert_int_equal(err.code, ERR_TEMP);
+	/* It is parked for its blobs: its tags may still be had. */
+	until = clock_mono_ms() + 1000;
+	authority->parked_until_ms = clock_mono_ms() + 1000;
+	error_clear(&err);
+	assert_true(ask_must_wait(&r, s->sources, authority, &until, &err));
+	free(r.authorities);
 }
 
 static void tags_are_listed_by_a_resolving_mirror_when_the_authority_is_away(void **state)
@@ -296,6 +351,50 @@ static void a_cached_answer_saves_the_question_until_refresh_or_a_hint(void **st
 	assert_true(target_has_layer(&s->to, "a/b", "newer"));
 }
 
+static void a_cached_answer_that_leads_nowhere_is_asked_again_in_the_next_run(void **state)
+{
+	struct scene *s = *state;
+	AUTO(error_clear) struct error err = ERROR_INIT;
+	struct digest gone;
+	struct state_answer row = {.authority = "from", .repository = "a/b", .tag = "v1"};
+
+	s->sources->cache_tags = true;
+	assert_int_equal(digest_parse(NOWHERE, &gone, &err), 0);
+	row.digest = gone;
+	row.answered_at = clock_wall_sec();
+	row.due_at = row.answered_at + 1000;
+	assert_int_equal(state_answer_put(s->state, &row, NULL), 0);
+	(void)image_put(s, "a/b", "v1", "layer");
+	(void)rule_of_v1(s);
+	run(s);
+	assert_int_equal(s->result.failed, 1);
+	assert_non_null(strstr(outcome_of(s, "a/b", "v1")->error, "the next run asks"));
+	run(s);
+	assert_published_by(s, NULL);
+}
+
+/* As when the cache was off for a while: what was heard then is the newer word. */
+static void a_cached_answer_that_the_authority_has_left_is_no_answer(void **state)
+{
+	struct scene *s = *state;
+	struct state_answer row = {.authority = "from", .repository = "a/b", .tag = "v1"};
+
+	s->sources->cache_tags = true;
+	row.digest = image_put(s, "a/b", "v1", "layer");
+	row.answered_at = clock_wall_sec();
+	row.due_at = row.answered_at + 1000;
+	(void)rule_of_v1(s);
+	run(s);
+	s->options.refresh = true;
+	(void)image_put(s, "a/b", "v1", "newer");
+	run(s);
+	s->options.refresh = false;
+	assert_int_equal(state_answer_put(s->state, &row, NULL), 0);
+	run(s);
+	assert_int_equal(asked_for_v1(s), 3);
+	assert_int_equal(s->result.complete, 1);
+}
+
 static void without_the_cache_every_run_asks(void **state)
 {
 	struct scene *s = *state;
@@ -360,6 +459,8 @@ int main(void)
 		T(what_the_authority_denies_is_not_asked_elsewhere),
 		T(private_names_are_never_asked_of_a_mirror),
 		T(after_one_failure_the_authority_is_not_waited_for_again),
+		T(nobody_waits_for_a_closed_gate_while_others_may_list),
+		T(what_only_waits_for_its_turn_at_the_authority_is_not_asked_elsewhere),
 		T(tags_are_listed_by_a_resolving_mirror_when_the_authority_is_away),
 		T(a_quorum_takes_what_enough_sources_agree_on),
 		T(without_a_quorum_nothing_moves_and_all_are_quoted),
@@ -368,6 +469,8 @@ int main(void)
 		T(a_stale_answer_is_used_only_where_it_is_allowed_and_is_marked),
 		T(an_answer_that_is_too_old_is_not_used_stale),
 		T(a_cached_answer_saves_the_question_until_refresh_or_a_hint),
+		T(a_cached_answer_that_leads_nowhere_is_asked_again_in_the_next_run),
+		T(a_cached_answer_that_the_authority_has_left_is_no_answer),
 		T(without_the_cache_every_run_asks),
 		T(a_cached_absence_holds_for_a_minute_and_no_longer),
 		T(an_answer_from_the_future_is_no_answer),

@@ -122,6 +122,66 @@ static void a_mirror_that_closes_its_gate_does_not_hold_the_run(void **state)
 	assert_false(s->result.canceled);
 }
 
+static void assert_history(struct scene *s, const char *tag, const struct digest *digests, size_t n)
+{
+	struct state_version versions[STATE_VERSIONS_MAX];
+	size_t found = 0;
+
+	assert_int_equal(
+		state_history_get(
+			s->state, "from", "a/b", tag, versions, STATE_VERSIONS_MAX, &found, NULL),
+		0);
+	assert_int_equal(found, n);
+	for (size_t i = 0; i < n; i++)
+		assert_true(digest_equal(&versions[i].digest, &digests[i]));
+}
+
+/* With `tag-cache: on` the run still works with the answer from before the move. */
+static void what_a_look_hears_of_the_authority_is_not_undone_by_a_cached_answer(void **state)
+{
+	struct scene *s = *state;
+	struct fake *mirror = prepare(s);
+	struct digest moves[2];
+
+	s->sources->cache_tags = true;
+	moves[0] = image_at(mirror, "latest", "layer");
+	mirror->first = says_503; /* so that the next run looks */
+	run(s);
+	mirror->first = NULL;
+	s->sources->items[1].parked_until_ms = 0;
+	(void)image_put(s, "a/b", "latest", "newer");
+	moves[1] = image_at(mirror, "latest", "newer");
+	run(s);
+	assert_seen(s, "origin skew");
+	assert_history(s, "latest", moves, 2);
+	run(s);
+	assert_history(s, "latest", moves, 2);
+	/* What was heard is the answer from then on. */
+	assert_true(target_has_layer(&s->to, "a/b", "newer"));
+}
+
+/* A tag that never moves, and did: the run does not ask, the look hears it. */
+static void what_a_look_hears_is_not_undone_by_what_was_published_before(void **state)
+{
+	struct scene *s = *state;
+	struct fake *mirror = mirror_add(s, false);
+	struct digest moves[2];
+
+	(void)image_put(s, "a/b", "v1.0.0", "layer");
+	rule_add(s, "a/b", NULL, 1)->immutable = SYNC_IMMUTABLE_SEMVER;
+	moves[0] = image_at(mirror, "v1.0.0", "layer");
+	mirror->first = says_503; /* so that the next run looks */
+	run(s);
+	mirror->first = NULL;
+	s->sources->items[1].parked_until_ms = 0;
+	(void)image_put(s, "a/b", "v1.0.0", "newer");
+	moves[1] = image_at(mirror, "v1.0.0", "newer");
+	run(s);
+	assert_seen(s, "origin skew");
+	run(s);
+	assert_history(s, "v1.0.0", moves, 2);
+}
+
 static void a_foreign_digest_has_diverged_and_is_not_obeyed(void **state)
 {
 	struct scene *s = *state;
@@ -248,6 +308,8 @@ int main(void)
 		T(a_mirror_that_refuses_is_denied),
 		T(a_mirror_that_does_not_answer_is_asked_once),
 		T(a_mirror_that_closes_its_gate_does_not_hold_the_run),
+		T(what_a_look_hears_is_not_undone_by_what_was_published_before),
+		T(what_a_look_hears_of_the_authority_is_not_undone_by_a_cached_answer),
 		T(a_foreign_digest_has_diverged_and_is_not_obeyed),
 		T(an_old_digest_is_a_lag_of_tag_or_content),
 		T(a_mirror_that_was_behind_before_the_first_look_lags_and_has_not_diverged),
