@@ -266,7 +266,7 @@ static void add_works(struct bench *b)
 	struct bench_result *r = b->result;
 
 	b->works = xcalloc(plan->n_places, sizeof(*b->works));
-	r->rows = xcalloc(plan->n_places, sizeof(*r->rows));
+	r->rows = xkeep(plan->n_places, sizeof(*r->rows));
 	for (size_t i = 0; i < plan->n_places; i++) {
 		const struct bench_place *place = &plan->places[i];
 		struct bench_work *work = &b->works[b->n++];
@@ -280,7 +280,7 @@ static void add_works(struct bench *b)
 		work->row = &r->rows[r->n_rows++];
 		work->row->name = xstrdup(place->name);
 		work->row->upstream = xstrdup(plan->upstream);
-		work->row->trials = xcalloc((size_t)plan->rounds + 1, sizeof(*work->row->trials));
+		work->row->trials = xkeep((size_t)plan->rounds + 1, sizeof(*work->row->trials));
 	}
 }
 

@@ -169,6 +169,16 @@ static void tag_answered(void *ctx, struct registry_reply *reply, struct error *
 	look_on(w);
 }
 
+/* A failure that is no answer: nothing can be said of the mirror then. */
+static bool gave_no_answer(struct watch *w, const struct error *err)
+{
+	if (!err || err->code == ERR_NOTFOUND)
+		return false;
+	w->facts.answered = false;
+	look_on(w);
+	return true;
+}
+
 static void content_answered(void *ctx, struct registry_reply *reply, struct error *err)
 {
 	struct watch *w = ctx;
@@ -176,6 +186,8 @@ static void content_answered(void *ctx, struct registry_reply *reply, struct err
 	(void)reply;
 	w->call = NULL;
 	source_note(mirror_of(w), err);
+	if (gave_no_answer(w, err))
+		return;
 	w->facts.asked_content = true;
 	w->facts.has_content = !err;
 	look_on(w);
@@ -187,7 +199,7 @@ static void authority_answered(void *ctx, struct registry_reply *reply, struct e
 
 	w->call = NULL;
 	source_note(authority_of(w), err);
-	if (err) { /* nothing can be said of the mirror then */
+	if (err) { /* also when it says that the tag is gone: then there is nothing to compare */
 		w->facts.answered = false;
 		look_on(w);
 		return;
@@ -209,6 +221,8 @@ static void origin_answered(void *ctx, struct registry_reply *reply, struct erro
 	(void)reply;
 	w->call = NULL;
 	source_note(authority_of(w), err);
+	if (gave_no_answer(w, err))
+		return;
 	w->facts.asked_origin = true;
 	w->facts.origin_has = !err;
 	look_on(w);
@@ -250,6 +264,8 @@ static void compared(void *ctx, struct registry_reply *reply, struct error *err)
 
 	w->call = NULL;
 	source_note(authority_of(w), err);
+	if (gave_no_answer(w, err))
+		return;
 	w->facts.same_children =
 		!err && children_of(reply->body, reply->media_type, &children, &n) &&
 		n == w->n_children && memcmp(children, w->children, n * sizeof(*children)) == 0;
@@ -280,6 +296,8 @@ static void index_came(void *ctx, struct registry_reply *reply, struct error *er
 
 	w->call = NULL;
 	source_note(mirror_of(w), err);
+	if (gave_no_answer(w, err))
+		return;
 	if (!err && children_of(reply->body, reply->media_type, &w->children, &w->n_children)) {
 		get(w, authority_of(w), current(w), compared);
 		return;

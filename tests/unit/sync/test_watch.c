@@ -182,6 +182,31 @@ static void what_a_look_hears_is_not_undone_by_what_was_published_before(void **
 	assert_history(s, "v1.0.0", moves, 2);
 }
 
+static enum fake_turn loses_old_ones(struct fake *f, struct peer_conn *c)
+{
+	const struct scene *s = f->ctx;
+
+	return fake_hears(c, s->want) ? fake_refuse(c, 503, "") : FAKE_GOES_ON;
+}
+
+/* Whether the authority has the mirror's digest was not answered. */
+static void an_authority_that_fails_makes_no_mirror_diverged(void **state)
+{
+	struct scene *s = *state;
+	struct fake *mirror = prepare(s);
+	struct digest d = image_at(mirror, "latest", "evil");
+	struct seen seen = {.n = 0};
+	char text[DIGEST_STR_MAX];
+
+	(void)snprintf(
+		s->want, sizeof(s->want), "HEAD /v2/a/b/manifests/%.50s", digest_format(&d, text));
+	s->from.first = loses_old_ones;
+	run(s);
+	assert_int_equal(s->result.published, 1);
+	assert_int_equal(state_observations(s->state, "test", on_observation, &seen, NULL), 0);
+	assert_int_equal(seen.n, 0);
+}
+
 static void a_foreign_digest_has_diverged_and_is_not_obeyed(void **state)
 {
 	struct scene *s = *state;
@@ -310,6 +335,7 @@ int main(void)
 		T(a_mirror_that_closes_its_gate_does_not_hold_the_run),
 		T(what_a_look_hears_is_not_undone_by_what_was_published_before),
 		T(what_a_look_hears_of_the_authority_is_not_undone_by_a_cached_answer),
+		T(an_authority_that_fails_makes_no_mirror_diverged),
 		T(a_foreign_digest_has_diverged_and_is_not_obeyed),
 		T(an_old_digest_is_a_lag_of_tag_or_content),
 		T(a_mirror_that_was_behind_before_the_first_look_lags_and_has_not_diverged),
