@@ -1,5 +1,6 @@
 """Experiment 1: `regmirror bench` beside curl and the reference estimator, in one run."""
 import os
+import re
 
 import pytest
 
@@ -122,3 +123,14 @@ def test_bench_compares_two(make_lab, make_program, small):
     _, _, benchmark = program.bench('--compare', 'c.test', 'b.test')
     c = benchmark['comparison']
     assert c['told_apart'] and c['ratio'] == pytest.approx(20.1 / 12.4, rel=0.05), c
+
+
+def test_two_names_behind_one_access_link_are_not_ranked_as_if_they_were_two(make_lab, make_program, small):
+    laboratory = make_lab([lab.Source('c', 98, 20.1, backend=True)], [small])
+    program = make_program(laboratory, ('c',), ['ref/app'])
+    program.value['upstreams']['up']['mirrors'] = [{'host': laboratory.source('c').backend_host}]
+    _, rows, benchmark = program.bench('up', '--rounds', '4')
+    warnings = [w for w in benchmark['warnings'] if 'access link' in w]
+    assert warnings, benchmark['warnings']
+    figure = float(re.search(r'([\d.]+) MiB/s', warnings[0])[1])
+    assert figure == pytest.approx(20.1, rel=0.1), warnings
