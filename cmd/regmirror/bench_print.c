@@ -281,7 +281,7 @@ static char *comparison_text(const struct bench_report *report)
 		c.n_a < c.n_b ? c.n_a : c.n_b,
 		latency ? "small requests" : "rounds",
 		!latency && (r->rows[0].bound || r->rows[1].bound)
-			? "; of rates that are lower bounds (the blob is too small to measure more)"
+			? "; a rate with >= is a lower bound"
 			: "");
 }
 
