@@ -2,7 +2,7 @@
 
 #include <sys/file.h>
 
-#include "store/collect.h"
+#include "store/collect_internal.h"
 #include "store/upload.h"
 #include "util/clock.h"
 #include "util/file.h"
@@ -393,6 +393,32 @@ static void a_killed_collector_s_work_is_finished(void **state)
 	assert_int_equal(index_number(f, "SELECT count(*) FROM doomed", NULL), 0);
 }
 
+/* Rule 5: it comes between the two transactions of a collector that is at work. */
+static void a_publisher_takes_doomed_content_back(void **state)
+{
+	struct fixture *f = *state;
+	const struct collect_options options = {.grace_sec = DAY};
+	struct collect c = {.store = f->store, .options = &options};
+	struct collect_item items[] = {
+		{.digest = blob_put(f->store, NULL, "gone")},
+		{.digest = blob_put(f->store, NULL, "back")},
+	};
+
+	index_run(f, "INSERT INTO doomed SELECT digest FROM blob", NULL);
+	index_run(f, "DELETE FROM blob", NULL);
+	(void)blob_put(f->store, NULL, "back");
+	assert_int_equal(index_number(f, "SELECT count(*) FROM doomed", NULL), 1);
+	assert_int_equal(collect_bury(&c, items, ARRAY_SIZE(items), NULL), 0);
+	assert_true(items[0].gone);
+	assert_false(items[1].gone);
+	assert_false(is_here(f, &items[0].digest));
+	assert_true(is_here(f, &items[1].digest));
+	/* Not even a mark that should not be there takes a file with a row. */
+	index_run(f, "INSERT INTO doomed SELECT digest FROM blob", NULL);
+	assert_int_equal(collect_bury(&c, items, ARRAY_SIZE(items), NULL), 0);
+	assert_true(is_here(f, &items[1].digest));
+}
+
 static void a_file_without_a_row_goes_when_it_is_old(void **state)
 {
 	struct fixture *f = *state;
@@ -545,6 +571,7 @@ int main(void)
 		TEST(more_than_one_batch_goes),
 		TEST(a_second_collector_is_busy),
 		TEST(a_killed_collector_s_work_is_finished),
+		TEST(a_publisher_takes_doomed_content_back),
 		TEST(a_file_without_a_row_goes_when_it_is_old),
 		TEST(old_temporaries_go_and_those_in_use_stay),
 		TEST(a_shorter_grace_waits_for_answers_of_the_longer_one),
