@@ -11,7 +11,7 @@ docdir    ?= $(prefix)/share/doc/regmirror
 PYTHON    ?= /usr/bin/python3
 
 # ---- packages: name, and what each may use (the whole dependency graph) ----
-PKGS      := util oci db schedule select config report http registry store state source transfer sync
+PKGS      := util oci db schedule select config report http registry store state source transfer sync server
 DEPS_util     :=
 DEPS_oci      := util
 DEPS_db       := util oci
@@ -25,6 +25,7 @@ DEPS_store    := util oci db
 DEPS_state    := util oci db
 DEPS_source   := util oci http registry state
 DEPS_transfer := util oci http registry store state source
+DEPS_server   := util oci http registry store state report source transfer
 DEPS_sync     := util oci schedule select http registry store state source transfer
 # pkg-config modules, and the third-party headers that only this package may include
 PC_util   :=
@@ -39,6 +40,8 @@ PC_config := libfyaml
 OWNS_config := libfyaml
 PC_http   := libcurl
 OWNS_http := curl
+PC_server := libmicrohttpd gnutls libcrypt
+OWNS_server := microhttpd gnutls crypt
 PROGS     := regmirror
 DEPS_regmirror := $(PKGS)
 
@@ -148,7 +151,7 @@ $(O)/replay/%: $(O)/obj/tests/fuzz/%.o $(O)/obj/tests/fuzz/standalone.o $(call l
 
 # ---- fresh machine: packages of Debian 12 and newer, by apt --------------------
 APT_BUILD := make gcc libc6-dev pkgconf libcurl4-openssl-dev libjansson-dev libssl-dev \
-             libsqlite3-dev libfyaml-dev libpcre2-dev uthash-dev
+             libsqlite3-dev libfyaml-dev libpcre2-dev uthash-dev libmicrohttpd-dev libgnutls28-dev libcrypt-dev
 APT_DEMO  := $(APT_BUILD) ca-certificates docker-registry openssl python3 skopeo zstd
 APT_TEST  := $(APT_DEMO) apache2-utils libcmocka-dev python3-pytest umoci
 APT_NET   := $(APT_TEST) aria2 curl iproute2 nginx-light
