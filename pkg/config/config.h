@@ -66,6 +66,16 @@ struct config_target {
 	char *prefix;   /* "" or "k8s" */
 };
 
+/* The built-in registry. */
+struct config_serve {
+	char *listen;             /* "127.0.0.1:5000", "[::]:5000"; port 0: any that is free */
+	char *tls_cert, *tls_key; /* PEM paths or NULL: plain HTTP */
+	char *client_ca; /* PEM path or NULL: clients that show a certificate of it may push */
+	char *htpasswd;  /* path or NULL: users that may push */
+	bool read_only;  /* nobody may push */
+	bool sparse;     /* an index may be pushed whose children are not all here */
+};
+
 enum config_index {
 	CONFIG_INDEX_KEEP,
 	CONFIG_INDEX_REWRITE
@@ -128,6 +138,7 @@ struct config {
 	size_t n_upstreams;
 	struct config_target *targets;
 	size_t n_targets;
+	struct config_serve serve;
 	struct config_rule *rules;
 	size_t n_rules;
 };

@@ -121,6 +121,31 @@ static int check_rule(const struct reader *r, const struct yaml_node *node,
 	return 0;
 }
 
+/* The path of the setting `name` of the mapping `serve`, and what it lacks. */
+static int serve_lacks(const struct reader *r, const struct yaml_node *node, const char *name,
+	const char *what, struct error *err)
+{
+	return setting_fail(r->file,
+		yaml_key_at(yaml_find(node, "serve"), name),
+		err,
+		"serve.%s: %s",
+		name,
+		what);
+}
+
+static int check_serve(const struct reader *r, const struct yaml_node *node,
+	const struct config_serve *serve, struct error *err)
+{
+	if (serve->tls_cert && !serve->tls_key)
+		return serve_lacks(r, node, "tls-cert", "'tls-key' is missing beside it", err);
+	if (serve->tls_key && !serve->tls_cert)
+		return serve_lacks(r, node, "tls-key", "'tls-cert' is missing beside it", err);
+	/* Without TLS no client can show a certificate: nobody could push. */
+	if (serve->client_ca && !serve->tls_cert)
+		return serve_lacks(r, node, "client-ca", "'tls-cert' is missing beside it", err);
+	return 0;
+}
+
 /* Rules are found by name: on the command line, in reports, in the state. */
 static int check_top(const struct reader *r, const struct yaml_node *node, const struct config *c,
 	struct error *err)
@@ -137,7 +162,7 @@ static int check_top(const struct reader *r, const struct yaml_node *node, const
 				c->rules[i].name);
 		map_put_str(seen, c->rules[i].name, seen);
 	}
-	return 0;
+	return check_serve(r, node, &c->serve, err);
 }
 
 int section_check(const struct reader *r, enum section_id id, const struct yaml_node *node,

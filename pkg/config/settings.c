@@ -125,6 +125,22 @@ static const struct setting settings[] = {
 		TARGET, SETTING_TEXT, AT(config_target, prefix), .check = check_repository,
 		.empty = EMPTY_TEXT},
 
+	{{"serve", "mapping", "{}"}, TOP, SETTING_GROUP},
+	{{"serve.listen", "address:port", "127.0.0.1:5000"},
+		TOP, SETTING_TEXT, AT(config, serve.listen), .check = check_listen},
+	{{"serve.tls-cert", "file", ""},
+		TOP, SETTING_FILE, AT(config, serve.tls_cert), .check = check_path, .empty = EMPTY_NULL},
+	{{"serve.tls-key", "file", ""},
+		TOP, SETTING_FILE, AT(config, serve.tls_key), .check = check_path, .empty = EMPTY_NULL},
+	{{"serve.client-ca", "file", ""},
+		TOP, SETTING_FILE, AT(config, serve.client_ca), .check = check_path, .empty = EMPTY_NULL},
+	{{"serve.htpasswd", "file", ""},
+		TOP, SETTING_FILE, AT(config, serve.htpasswd), .check = check_path, .empty = EMPTY_NULL},
+	{{"serve.read-only", "false | true", "false"},
+		TOP, SETTING_CHOICE, AT(config, serve.read_only), .max = 1},
+	{{"serve.sparse", "false | true", "false"},
+		TOP, SETTING_CHOICE, AT(config, serve.sparse), .max = 1},
+
 	{{"sync", "list of mappings", NULL},
 		TOP, SETTING_SECTIONS, AT(config, rules), ALSO(config, n_rules), .items = SECTION_RULE},
 	{{"sync[].name", "name", NULL},
@@ -174,7 +190,7 @@ static const struct {
 	enum section_id section;
 	const char *key;
 } later[] = {
-	{SECTION_TOP, "serve"},
+	{SECTION_TOP, "serve.pull-through"},
 	{SECTION_RULE, "kubeadm"},
 	{SECTION_RULE, "with"},
 	{SECTION_RULE, "tags.newer-than"},

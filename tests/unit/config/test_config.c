@@ -309,7 +309,8 @@ static void wrong_keys_are_refused_where_they_stand(void **state)
 static void keys_of_later_versions_are_refused_by_name(void **state)
 {
 	static const struct refusal refusals[] = {
-		{"serve: {}\n", "f:1:1: serve is not supported by this version"},
+		{"serve: {pull-through: [k8s]}\n",
+			"f:1:9: serve.pull-through is not supported by this version"},
 		{RULE ", kubeadm: []}\n", "f:7:58: kubeadm is not supported by this version"},
 		{RULE ", with: []}\n", "f:7:58: with is not supported by this version"},
 		{RULE ", tags: {newer-than: 1d}}\n",
@@ -600,6 +601,37 @@ static void a_file_that_is_not_there_is_not_found(void **state)
 	assert_non_null(strstr(error_text(&err), "/nonexistent/regmirror.yaml"));
 }
 
+static void the_registry_is_read_and_refused_where_it_stands(void **state)
+{
+	static const struct refusal refusals[] = {
+		{"serve: 1\n", "f:1:8: serve: a mapping is needed, not plain text"},
+		{"serve: {listen: localhost:5000}\n",
+			"f:1:17: serve.listen: 'localhost:5000' is no address and port, such as "
+			"127.0.0.1:5000 or [::]:5000"},
+		{"serve: {listen: \":5000\"}\n", "f:1:17: serve.listen: ':5000' is no address"},
+		{"serve: {listen: \"::1:5000\"}\n", "f:1:17: serve.listen: '::1:5000' is no"},
+		{"serve: {listen: 127.0.0.1:65536}\n", "f:1:17: serve.listen: '127.0.0.1:65536'"},
+		{NAMES "serve: {tls-cert: /dev/null}\nsync: []\n",
+			"f:6:9: serve.tls-cert: 'tls-key' is missing beside it"},
+		{NAMES "serve: {tls-key: /dev/null}\nsync: []\n",
+			"f:6:9: serve.tls-key: 'tls-cert' is missing beside it"},
+		{NAMES "serve: {client-ca: /dev/null}\nsync: []\n",
+			"f:6:9: serve.client-ca: 'tls-cert' is missing beside it"},
+	};
+	AUTO(config_freep)
+	struct config *c = parse(NAMES "serve: { listen: '[::1]:0', tls-cert: /dev/null, "
+				       "tls-key: /dev/null, read-only: true }\nsync: []\n");
+
+	(void)state;
+	assert_string_equal(c->serve.listen, "[::1]:0");
+	assert_string_equal(c->serve.tls_cert, "/dev/null");
+	assert_null(c->serve.htpasswd);
+	assert_true(c->serve.read_only);
+	assert_false(c->serve.sparse);
+	for (size_t i = 0; i < ARRAY_SIZE(refusals); i++)
+		assert_refused(&refusals[i]);
+}
+
 static void the_longest_registry_entry_wins(void **state)
 {
 	AUTO(config_freep)
@@ -682,6 +714,7 @@ int main(void)
 		cmocka_unit_test(files_that_cannot_be_read_are_refused_at_their_key),
 		cmocka_unit_test(more_mirrors_than_sources_can_be_are_refused),
 		cmocka_unit_test(a_file_that_is_not_there_is_not_found),
+		cmocka_unit_test(the_registry_is_read_and_refused_where_it_stands),
 		cmocka_unit_test(the_longest_registry_entry_wins),
 		cmocka_unit_test(rules_are_found_by_name),
 		cmocka_unit_test(the_default_configuration_has_no_rules),
