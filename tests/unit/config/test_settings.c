@@ -84,7 +84,7 @@ static void the_example_loads(void **state)
 	(void)state;
 	if (config_load(EXAMPLE, &c, &err) < 0)
 		fail_msg("%s", error_text(&err));
-	assert_int_equal(c->n_rules, 2);
+	assert_int_equal(c->n_rules, 3);
 }
 
 static void the_example_shows_every_setting(void **state)
