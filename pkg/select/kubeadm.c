@@ -256,6 +256,11 @@ static bool is_below(const struct kubeadm_table_row *a, const struct kubeadm_tab
 	return a->minor != b->minor ? a->minor < b->minor : a->first < b->first;
 }
 
+static bool is_of_minor(const struct kubeadm_table_row *row, const struct semver *v)
+{
+	return !row->prerelease && row->major == v->major && row->minor == v->minor;
+}
+
 /* The versions that the table has, pre-releases not counted: of v's minor version if there are. */
 static char *known_versions(const struct kubeadm_table *t, const struct semver *v)
 {
@@ -263,14 +268,11 @@ static char *known_versions(const struct kubeadm_table *t, const struct semver *
 	bool same_minor = false;
 
 	for (size_t i = 0; i < t->n; i++)
-		same_minor =
-			same_minor || (!t->rows[i].prerelease && t->rows[i].major == v->major &&
-					      t->rows[i].minor == v->minor);
+		same_minor = same_minor || is_of_minor(&t->rows[i], v);
 	for (size_t i = 0; i < t->n; i++) {
 		const struct kubeadm_table_row *row = &t->rows[i];
 
-		if (row->prerelease ||
-			(same_minor && (row->major != v->major || row->minor != v->minor)))
+		if (row->prerelease || (same_minor && !is_of_minor(row, v)))
 			continue;
 		low = !low || is_below(row, low) ? row : low;
 		high = !high || is_below(high, row) ? row : high;
