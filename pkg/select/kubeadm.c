@@ -9,10 +9,9 @@
 #include "util/buf.h"
 #include "util/mem.h"
 
-#define WORD_SHOWN      80  /* bytes of a bad word that a message quotes */
-#define VERSION_MAX_LEN 128 /* bytes: a version is a tag */
-#define RANGE_MARK      ".."
-#define BLANKS          " \t\r"
+#define WORD_SHOWN 80 /* bytes of a bad word that a message quotes */
+#define RANGE_MARK ".."
+#define BLANKS     " \t\r"
 
 /* The images that are the version itself, in kubeadm's order (images.go). */
 static const char *const core[] = {
@@ -94,8 +93,9 @@ static int parse_versions(const char *word, struct kubeadm_table_row *row, struc
 	AUTO_FREE char *first = dots ? xstrndup(word, (size_t)(dots - word)) : xstrdup(word);
 	struct semver v;
 
-	if (!semver_parse(first, &v) || v.n_numbers != SEMVER_NUMBERS_MAX || strchr(first, '+') ||
-		(dots && v.prerelease))
+	/* A version is a tag, with a "v". */
+	if (strlen(first) >= TAG_MAX || !semver_parse(first, &v) ||
+		v.n_numbers != SEMVER_NUMBERS_MAX || strchr(first, '+') || (dots && v.prerelease))
 		return error_set(err,
 			ERR_USAGE,
 			"'%.*s' is neither a version like 1.34.1 nor versions like 1.34.0..3",
@@ -352,7 +352,7 @@ int kubeadm_images_get(const struct kubeadm_table *t, const char *version,
 	AUTO_FREE char *full = NULL;
 	struct semver v;
 
-	if (strlen(version) > VERSION_MAX_LEN || !semver_parse(version, &v) ||
+	if (strlen(version) >= TAG_MAX || !semver_parse(version, &v) ||
 		v.n_numbers != SEMVER_NUMBERS_MAX)
 		return error_set(err,
 			ERR_USAGE,

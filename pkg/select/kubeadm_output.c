@@ -114,7 +114,8 @@ static int set_version(
 {
 	struct semver v;
 
-	if (!semver_parse(tag, &v) || v.n_numbers != SEMVER_NUMBERS_MAX || *tag != 'v')
+	if (!tag_is_valid(tag) || !semver_parse(tag, &v) || v.n_numbers != SEMVER_NUMBERS_MAX ||
+		*tag != 'v')
 		return error_set(
 			err, ERR_USAGE, "'%.*s' has no version as its tag", LINE_SHOWN, image);
 	row->major = v.major;
