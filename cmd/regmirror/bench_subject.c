@@ -355,6 +355,62 @@ static int choose_by_rule(struct setup *setup, struct bench_subject *s,
 	return 0;
 }
 
+/* kube-apiserver first, as the sample; private names are left out by the caller. */
+static int want_version(struct bench_subject *s, const struct kubeadm_table *table,
+	const char *version, struct error *err)
+{
+	AUTO(kubeadm_images_clear) struct kubeadm_images images = {.n = 0};
+	int rc = kubeadm_images_get(table, version, &images, err);
+
+	for (size_t i = 0; i < images.n; i++) {
+		want(s, images.items[i].path, images.items[i].tag);
+		if (!s->repository) {
+			s->repository = xstrdup(images.items[i].path);
+			s->tag = xstrdup(images.items[i].tag);
+		}
+	}
+	return rc;
+}
+
+/* Of versions that a run would look for at the upstream, those that are known will do here. */
+static int choose_by_kubeadm(struct bench_subject *s, const struct kubeadm_table *table,
+	const struct config_kubeadm *entry, struct error *err)
+{
+	const struct kubeadm_wish wish = {entry->version, entry->minor, entry->latest};
+	AUTO(error_clear) struct error none = ERROR_INIT;
+	AUTO_FREE bool *chosen = NULL;
+	size_t n = 0;
+	char **versions;
+	int rc = 0;
+
+	if (kubeadm_wish_is_exact(&wish))
+		return want_version(s, table, wish.version, err);
+	versions = kubeadm_table_versions(table, &n);
+	chosen = xcalloc(n + 1, sizeof(*chosen));
+	if (kubeadm_wish_select(&wish, (const char *const *)versions, n, chosen, &none) < 0)
+		memset(chosen, 0, n);
+	for (size_t i = 0; i < n; i++) {
+		if (rc == 0 && chosen[i])
+			rc = want_version(s, table, versions[i], err);
+		free(versions[i]);
+	}
+	free(versions);
+	return rc;
+}
+
+static int choose_by_versions(struct setup *setup, const struct config *config,
+	const struct config_rule *rule, struct bench_subject *s, struct error *err)
+{
+	AUTO_FREE char *name =
+		xasprintf("%s/" KUBEADM_APISERVER, config->upstreams[rule->upstream].authority);
+	bool is_private = false;
+	int rc = setup_is_private(setup, name, &is_private, err);
+
+	for (size_t i = 0; i < rule->n_kubeadm && rc == 0 && !is_private; i++)
+		rc = choose_by_kubeadm(s, config->kubeadm_table, &rule->kubeadm[i], err);
+	return rc;
+}
+
 /* What the rules of this upstream want of names that any source may hear. */
 static int choose_sample(struct setup *setup, const struct config *config,
 	const struct config_upstream *upstream, struct bench_subject *s, struct error *err)
@@ -364,6 +420,8 @@ static int choose_sample(struct setup *setup, const struct config *config,
 
 		if (&config->upstreams[rule->upstream] != upstream)
 			continue;
+		if (choose_by_versions(setup, config, rule, s, err) < 0)
+			return -(int)err->code;
 		for (size_t i = 0; i < rule->n_repositories; i++) {
 			AUTO_FREE char *name =
 				xasprintf("%s/%s", upstream->authority, rule->repositories[i]);

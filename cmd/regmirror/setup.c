@@ -5,6 +5,7 @@
 #include <ftw.h>
 
 #include "setup_internal.h"
+#include "setup_kubeadm.h"
 #include "transfer/spool.h"
 #include "util/file.h"
 #include "util/lock.h"
@@ -91,6 +92,7 @@ int setup_new(const struct config *config, const char *what, unsigned flags, str
 	s->read_only = flags & SETUP_READ_ONLY;
 	s->state_fd = s->lock_fd = s->spool_fd = s->scratch_fd = -1;
 	s->registries = map_new((void (*)(void *))registry_free);
+	s->listings = map_new(kubeadm_listing_free);
 	for (size_t i = 0; i < config->n_registries; i++) {
 		log_redact(config->registries[i].password);
 	}
@@ -133,6 +135,7 @@ void setup_free(struct setup *s)
 	workers_free(s->workers);
 	setup_rules_free(s);
 	map_free(s->registries);
+	map_free(s->listings);
 	http_loop_free(s->loop);
 	store_close(s->store);
 	remove_temporary(s);

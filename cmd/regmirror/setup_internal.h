@@ -16,6 +16,7 @@ struct setup {
 	struct store *store;
 	struct credentials *credentials;
 	struct map *registries; /* host -> struct registry */
+	struct map *listings;   /* upstream -> struct kubeadm_listing */
 
 	struct source_set **sets;
 	size_t n_sets, cap_sets;

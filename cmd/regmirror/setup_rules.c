@@ -1,6 +1,7 @@
 /* setup_rules.c - registries, upstreams, targets and rules out of the configuration. */
 #include "setup_internal.h"
 
+#include "setup_kubeadm.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -11,6 +12,7 @@ struct rule_parts {
 	struct selector *selector;
 	struct pattern *immutable;
 	char *authority;
+	struct kubeadm_parts *kubeadm; /* or NULL */
 };
 
 /* "host[:port]" of "host[:port]/prefix". */
@@ -371,19 +373,26 @@ static int set_targets(struct setup *s, const struct config_rule *from, struct r
 	return 0;
 }
 
+static int note_private(
+	struct setup *s, const char *repository, struct sync_rule *to, struct error *err)
+{
+	AUTO_FREE char *name = xasprintf("%s/%s", to->authority, repository);
+	bool match = false;
+	int rc = setup_is_private(s, name, &match, err);
+
+	to->authority_only = to->authority_only || match;
+	return rc;
+}
+
+/* Before the versions of Kubernetes are listed, and once all repositories are known. */
 static int set_private(
 	struct setup *s, const struct config_rule *from, struct sync_rule *to, struct error *err)
 {
-	for (size_t i = 0; i < from->n_repositories; i++) {
-		AUTO_FREE char *name = xasprintf("%s/%s", to->authority, from->repositories[i]);
-		bool match;
-		int rc = setup_is_private(s, name, &match, err);
+	int rc = from->n_kubeadm > 0 ? note_private(s, KUBEADM_APISERVER, to, err) : 0;
 
-		if (rc < 0)
-			return rc;
-		to->authority_only = to->authority_only || match;
-	}
-	return 0;
+	for (size_t i = 0; i < to->n_repositories && rc == 0; i++)
+		rc = note_private(s, to->repositories[i], to, err);
+	return rc;
 }
 
 static int set_rule(struct setup *s, const struct config_rule *from, struct rule_parts *parts,
@@ -411,6 +420,10 @@ static int set_rule(struct setup *s, const struct config_rule *from, struct rule
 		rc = set_tags(from, parts, to, err);
 	if (rc == 0)
 		rc = set_immutable(from, parts, to, err);
+	if (rc == 0)
+		rc = set_private(s, from, to, err);
+	if (rc == 0)
+		rc = setup_kubeadm(s, from, &parts->kubeadm, to, err);
 	if (rc == 0)
 		rc = set_private(s, from, to, err);
 	return rc;
@@ -475,6 +488,7 @@ void setup_rules_free(struct setup *s)
 		free(s->parts[i].authority);
 		selector_free(s->parts[i].selector);
 		pattern_free(s->parts[i].immutable);
+		kubeadm_parts_free(s->parts[i].kubeadm);
 	}
 	free(s->parts);
 	free(s->rules);

@@ -12,6 +12,7 @@
 #include "select/match.h"
 #include "select/select.h"
 #include "util/mem.h"
+#include "util/parse.h"
 
 #define NAME_MAX_LEN 64 /* characters: names stand in log lines, tables and metrics' labels */
 #define NAME_CHARS   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
@@ -71,6 +72,27 @@ int check_address(const char *text, struct error *err)
 	if (inet_pton(AF_INET, text, &room) != 1 && inet_pton(AF_INET6, text, &room) != 1)
 		return error_set(err, ERR_USAGE, "'%.80s' is no IP address", text);
 	return 0;
+}
+
+/* An address, not a name: what a name stands for may change, and be more than one. */
+int check_listen(const char *text, struct error *err)
+{
+	const char *colon = strrchr(text, ':');
+	struct in6_addr room;
+	uint64_t port;
+
+	if (colon && parse_u64(colon + 1, &port, NULL) == 0 && port <= UINT16_MAX) {
+		bool brackets = text[0] == '[' && colon[-1] == ']';
+		AUTO_FREE char *address = brackets ? xstrndup(text + 1, (size_t)(colon - text) - 2)
+						   : xstrndup(text, (size_t)(colon - text));
+
+		if (inet_pton(brackets ? AF_INET6 : AF_INET, address, &room) == 1)
+			return 0;
+	}
+	return error_set(err,
+		ERR_USAGE,
+		"'%.80s' is no address and port, such as 127.0.0.1:5000 or [::]:5000",
+		text);
 }
 
 int check_name(const char *text, struct error *err)

@@ -12,6 +12,7 @@ NODISCARD int check_path(const char *text, struct error *err);
 NODISCARD int check_proxy(const char *text, struct error *err);
 NODISCARD int check_bypass(const char *text, struct error *err);
 NODISCARD int check_address(const char *text, struct error *err); /* IPv4 or IPv6 */
+NODISCARD int check_listen(const char *text, struct error *err);  /* an address and a port */
 NODISCARD int check_name(const char *text, struct error *err);    /* of an upstream, target, rule */
 NODISCARD int check_host(const char *text, struct error *err);    /* host[:port] */
 NODISCARD int check_source(const char *text, struct error *err);  /* host[:port][/prefix] */

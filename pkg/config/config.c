@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 
+#include "config/kubeadm.h"
 #include "config/rules.h"
 #include "config/settings.h"
 #include "config/types.h"
@@ -34,6 +35,8 @@ static int read_entry(const struct reader *r, const struct setting *s,
 {
 	const struct section *section = section_get(s->items);
 
+	if (s->items == SECTION_KUBEADM && entry->kind == YAML_TEXT)
+		return kubeadm_read_text(r, entry, base, err);
 	if (section->check_name) {
 		int rc = section->check_name(entry->key, err);
 
@@ -59,6 +62,7 @@ static int read_entries(const struct reader *r, const struct setting *s,
 	char *entries;
 	size_t n = 0;
 
+	node = kubeadm_list(s, node);
 	if (node->kind != kind)
 		return setting_fail(r->file,
 			node->at,
@@ -273,6 +277,7 @@ void config_free(struct config *c)
 	if (!c)
 		return;
 	clear_section(SECTION_TOP, c);
+	kubeadm_table_free(c->kubeadm_table);
 	free(c->path);
 	free(c);
 }

@@ -16,6 +16,7 @@
 
 #include "oci/platform.h"
 #include "schedule/cron.h"
+#include "select/kubeadm.h"
 #include "util/buf.h"
 #include "util/error.h"
 
@@ -66,6 +67,16 @@ struct config_target {
 	char *prefix;   /* "" or "k8s" */
 };
 
+/* The built-in registry. */
+struct config_serve {
+	char *listen;             /* "127.0.0.1:5000", "[::]:5000"; port 0: any that is free */
+	char *tls_cert, *tls_key; /* PEM paths or NULL: plain HTTP */
+	char *client_ca; /* PEM path or NULL: clients that show a certificate of it may push */
+	char *htpasswd;  /* path or NULL: users that may push */
+	bool read_only;  /* nobody may push */
+	bool sparse;     /* an index may be pushed whose children are not all here */
+};
+
 enum config_index {
 	CONFIG_INDEX_KEEP,
 	CONFIG_INDEX_REWRITE
@@ -82,13 +93,22 @@ enum config_immutable {
 	CONFIG_IMMUTABLE_REGEX,
 };
 
+/* Versions of Kubernetes: either version, or minor and latest. */
+struct config_kubeadm {
+	char *version; /* one, or a range; or NULL */
+	char *minor;   /* "1.33"; or NULL */
+	unsigned latest;
+};
+
 struct config_rule {
 	char *name;
 	size_t upstream; /* index into upstreams */
 	size_t *targets; /* indexes into targets, in the order written */
 	size_t n_targets;
-	char **repositories; /* at least one, without the upstream's prefix */
+	char **repositories; /* without the upstream's prefix; at least one, or kubeadm */
 	size_t n_repositories;
+	struct config_kubeadm *kubeadm; /* the images of these versions, too */
+	size_t n_kubeadm;
 	char *rename;              /* "mirror/{repository}"; NULL: unchanged */
 	char **include, **exclude; /* regular expressions; include literal names too */
 	size_t n_include, n_exclude;
@@ -128,6 +148,9 @@ struct config {
 	size_t n_upstreams;
 	struct config_target *targets;
 	size_t n_targets;
+	struct config_serve serve;
+	char *kubeadm_file;                  /* lines for the table of images; or NULL */
+	struct kubeadm_table *kubeadm_table; /* with them */
 	struct config_rule *rules;
 	size_t n_rules;
 };
@@ -144,6 +167,9 @@ DEFINE_CLEANUP(struct config *, config_free);
 
 /* $REGMIRROR_CONFIG, else /etc/regmirror/regmirror.yaml. */
 const char *config_default_path(void);
+
+/* The table of images with the lines of a file (NULL: none); ERR_USAGE, or the file's failure. */
+NODISCARD int config_kubeadm_table(const char *path, struct kubeadm_table **ret, struct error *err);
 
 /* How to talk to host[:port][/path]: the entry with the longest match, or NULL. */
 const struct config_registry *config_registry_of(const struct config *c, const char *name);

@@ -7,10 +7,13 @@
 #include "config/rules.h"
 
 #include "config/checks.h"
+#include "config/kubeadm.h"
 #include "config/upstream.h"
 #include "oci/reference.h"
 #include "util/map.h"
 #include "util/mem.h"
+
+#define KUBEADM_REPOSITORIES 8 /* at a target, of one version: coredns is there twice */
 
 /* A lone half would be sent as an empty user or password, and fail far from its cause. */
 static int check_credentials(const struct reader *r, const struct yaml_node *node,
@@ -103,21 +106,55 @@ static int check_rule(const struct reader *r, const struct yaml_node *node,
 	const struct config_rule *rule, struct error *err)
 {
 	const struct yaml_node *item = yaml_first(node, "repositories");
+	size_t n = rule->n_repositories + (rule->n_kubeadm > 0 ? KUBEADM_REPOSITORIES : 0);
+	int rc = kubeadm_check_rule(r, node, rule, err);
 
-	if (rule->rename && rule->n_repositories > 1 && !strstr(rule->rename, RENAME_PLACE))
+	if (rc < 0)
+		return rc;
+	if (rule->rename && n > 1 && !strstr(rule->rename, RENAME_PLACE))
 		return setting_fail(r->file,
 			yaml_value_at(node, "rename"),
 			err,
 			"rename: %zu repositories would all be '%.80s'; put " RENAME_PLACE
 			" into it",
-			rule->n_repositories,
+			n,
 			rule->rename);
+	/* The longest name of kubeadm's images. */
+	if (rule->n_kubeadm > 0)
+		rc = check_destination(
+			r, yaml_value_at(node, "kubeadm"), rule, "kube-controller-manager", err);
+	if (rc < 0)
+		return rc;
 	for (size_t i = 0; i < rule->n_repositories && item; i++, item = item->next) {
-		int rc = check_destination(r, item->at, rule, rule->repositories[i], err);
-
+		rc = check_destination(r, item->at, rule, rule->repositories[i], err);
 		if (rc < 0)
 			return rc;
 	}
+	return 0;
+}
+
+/* The path of the setting `name` of the mapping `serve`, and what it lacks. */
+static int serve_lacks(const struct reader *r, const struct yaml_node *node, const char *name,
+	const char *what, struct error *err)
+{
+	return setting_fail(r->file,
+		yaml_key_at(yaml_find(node, "serve"), name),
+		err,
+		"serve.%s: %s",
+		name,
+		what);
+}
+
+static int check_serve(const struct reader *r, const struct yaml_node *node,
+	const struct config_serve *serve, struct error *err)
+{
+	if (serve->tls_cert && !serve->tls_key)
+		return serve_lacks(r, node, "tls-cert", "'tls-key' is missing beside it", err);
+	if (serve->tls_key && !serve->tls_cert)
+		return serve_lacks(r, node, "tls-key", "'tls-cert' is missing beside it", err);
+	/* Without TLS no client can show a certificate: nobody could push. */
+	if (serve->client_ca && !serve->tls_cert)
+		return serve_lacks(r, node, "client-ca", "'tls-cert' is missing beside it", err);
 	return 0;
 }
 
@@ -137,7 +174,9 @@ static int check_top(const struct reader *r, const struct yaml_node *node, const
 				c->rules[i].name);
 		map_put_str(seen, c->rules[i].name, seen);
 	}
-	return 0;
+	if (kubeadm_check_versions(r, node, err) < 0)
+		return -ERR_USAGE;
+	return check_serve(r, node, &c->serve, err);
 }
 
 int section_check(const struct reader *r, enum section_id id, const struct yaml_node *node,
@@ -154,6 +193,8 @@ int section_check(const struct reader *r, enum section_id id, const struct yaml_
 		return check_target(r, node, base, err);
 	case SECTION_RULE:
 		return check_rule(r, node, base, err);
+	case SECTION_KUBEADM:
+		return kubeadm_check_entry(r, node, base, err);
 	case SECTION_MIRROR:
 	case SECTION_MAX_:
 		break;

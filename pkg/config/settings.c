@@ -23,6 +23,7 @@
 #define MIRROR             .section = SECTION_MIRROR
 #define TARGET             .section = SECTION_TARGET
 #define RULE               .section = SECTION_RULE
+#define KUBEADM            .section = SECTION_KUBEADM
 
 /* Bounds: beyond them is a slip of the finger, or a harm to a peer. */
 #define PARALLEL_MAX    256     /* transfers: each may hold 1 MiB */
@@ -31,6 +32,7 @@
 #define TO_MAX          8       /* targets of one rule: transfer.h's TRANSFER_DESTINATIONS_MAX */
 #define MIRRORS_MAX     31      /* of one upstream: with the authority, source.h's SOURCES_MAX */
 #define LATEST_MAX      1000000 /* tags of one repository */
+#define VERSIONS_MAX    1000    /* of Kubernetes in one rule; 300 are known */
 #define STALE_MAX       (UINT64_C(24) * 3600 * 1000) /* ms: source/freshness.h's TAG_STALE_MAX_SEC */
 #define BYTES_MAX       (UINT64_C(1) << 60)
 #define DURATION_MAX    (UINT64_C(10) * 366 * 24 * 3600 * 1000) /* ms: ten years */
@@ -125,6 +127,26 @@ static const struct setting settings[] = {
 		TARGET, SETTING_TEXT, AT(config_target, prefix), .check = check_repository,
 		.empty = EMPTY_TEXT},
 
+	{{"serve", "mapping", "{}"}, TOP, SETTING_GROUP},
+	{{"serve.listen", "address:port", "127.0.0.1:5000"},
+		TOP, SETTING_TEXT, AT(config, serve.listen), .check = check_listen},
+	{{"serve.tls-cert", "file", ""},
+		TOP, SETTING_FILE, AT(config, serve.tls_cert), .check = check_path, .empty = EMPTY_NULL},
+	{{"serve.tls-key", "file", ""},
+		TOP, SETTING_FILE, AT(config, serve.tls_key), .check = check_path, .empty = EMPTY_NULL},
+	{{"serve.client-ca", "file", ""},
+		TOP, SETTING_FILE, AT(config, serve.client_ca), .check = check_path, .empty = EMPTY_NULL},
+	{{"serve.htpasswd", "file", ""},
+		TOP, SETTING_FILE, AT(config, serve.htpasswd), .check = check_path, .empty = EMPTY_NULL},
+	{{"serve.read-only", "false | true", "false"},
+		TOP, SETTING_CHOICE, AT(config, serve.read_only), .max = 1},
+	{{"serve.sparse", "false | true", "false"},
+		TOP, SETTING_CHOICE, AT(config, serve.sparse), .max = 1},
+
+	{{"kubeadm", "mapping", "{}"}, TOP, SETTING_GROUP},
+	{{"kubeadm.table", "file", ""},
+		TOP, SETTING_FILE, AT(config, kubeadm_file), .check = check_path, .empty = EMPTY_NULL},
+
 	{{"sync", "list of mappings", NULL},
 		TOP, SETTING_SECTIONS, AT(config, rules), ALSO(config, n_rules), .items = SECTION_RULE},
 	{{"sync[].name", "name", NULL},
@@ -134,9 +156,18 @@ static const struct setting settings[] = {
 	{{"sync[].to", "list of targets", NULL},
 		RULE, SETTING_TARGETS, AT(config_rule, targets), ALSO(config_rule, n_targets),
 		.max = TO_MAX},
-	{{"sync[].repositories", "list of repositories", NULL},
+	{{"sync[].repositories", "list of repositories", "[]"},
 		RULE, SETTING_TEXTS, AT(config_rule, repositories), ALSO(config_rule, n_repositories),
-		.min = 1, .check = check_repository},
+		.check = check_repository},
+	{{"sync[].kubeadm", "list of mappings", "[]"},
+		RULE, SETTING_SECTIONS, AT(config_rule, kubeadm), ALSO(config_rule, n_kubeadm),
+		.max = VERSIONS_MAX, .items = SECTION_KUBEADM},
+	{{"sync[].kubeadm[].version", "version, or version range", ""},
+		KUBEADM, SETTING_TEXT, AT(config_kubeadm, version), .empty = EMPTY_NULL},
+	{{"sync[].kubeadm[].minor", "minor version", ""},
+		KUBEADM, SETTING_TEXT, AT(config_kubeadm, minor), .empty = EMPTY_NULL},
+	{{"sync[].kubeadm[].latest", "count", "0"},
+		KUBEADM, SETTING_COUNT, AT(config_kubeadm, latest), .max = VERSIONS_MAX},
 	{{"sync[].rename", "pattern", ""},
 		RULE, SETTING_TEXT, AT(config_rule, rename), .check = check_rename, .empty = EMPTY_NULL},
 	{{"sync[].tags", "mapping, or list of tags", "{}"}, RULE, SETTING_TAGS},
@@ -174,8 +205,7 @@ static const struct {
 	enum section_id section;
 	const char *key;
 } later[] = {
-	{SECTION_TOP, "serve"},
-	{SECTION_RULE, "kubeadm"},
+	{SECTION_TOP, "serve.pull-through"},
 	{SECTION_RULE, "with"},
 	{SECTION_RULE, "tags.newer-than"},
 };
@@ -202,6 +232,9 @@ static const struct section sections[SECTION_MAX_] = {
 		offsetof(struct config_target, name),
 		check_name},
 	[SECTION_RULE] = {.prefix = "sync[].", .what = "rule", .size = sizeof(struct config_rule)},
+	[SECTION_KUBEADM] = {.prefix = "sync[].kubeadm[].",
+		.what = "version",
+		.size = sizeof(struct config_kubeadm)},
 };
 
 const struct section *section_get(enum section_id id)

@@ -112,14 +112,30 @@ static bool store_item(void *ctx, const char *tag, const struct digest *digest)
 	return true;
 }
 
+const char *const *repo_literal_tags(const struct repo *repo, size_t *ret_n)
+{
+	if (repo->own && repo->own->tags) {
+		*ret_n = repo->own->n_tags;
+		return repo->own->tags;
+	}
+	*ret_n = repo->rule->n_tags;
+	return repo->rule->tags;
+}
+
 /* What needs no listing: literal tags, a digest, the store.  False: a registry must be asked. */
 static bool list_without_asking(struct repo *repo)
 {
 	const struct sync_rule *rule = repo->rule;
+	size_t n_tags;
+	const char *const *tags = repo_literal_tags(repo, &n_tags);
 
-	if (rule->tags || rule->digest) {
-		for (size_t i = 0; rule->tags && i < rule->n_tags; i++)
-			repo_keep_tag(repo, rule->tags[i]);
+	if (repo->own && repo->own->refused) {
+		error_copy(&repo->err, repo->own->refused);
+		return true;
+	}
+	if (tags || rule->digest) {
+		for (size_t i = 0; tags && i < n_tags; i++)
+			repo_keep_tag(repo, tags[i]);
 		return true;
 	}
 	if (!rule->from_store)
@@ -317,12 +333,18 @@ static char *target_repository(
 	return *renamed ? xasprintf("%s/%s", target->prefix, renamed) : xstrdup(target->prefix);
 }
 
-static void add_repo(struct sync_run *run, const struct sync_rule *rule, const char *name)
+static void add_repo(struct sync_run *run, const struct sync_rule *rule, size_t i)
 {
-	struct repo repo = {.run = run, .rule = rule, .name = name};
+	struct repo repo = {
+		.run = run,
+		.rule = rule,
+		.own = rule->own ? &rule->own[i] : NULL,
+		.name = rule->repositories[i],
+	};
+	const char *as = repo.own && repo.own->as ? repo.own->as : repo.name;
 
 	for (size_t t = 0; t < rule->n_targets; t++) {
-		AUTO_FREE char *there = target_repository(rule, rule->targets[t], name);
+		AUTO_FREE char *there = target_repository(rule, rule->targets[t], as);
 
 		repo.spots[t] = run_spot(run, rule->targets[t], there);
 	}
@@ -336,7 +358,7 @@ int list_phase(struct sync_run *run, struct error *err)
 
 	for (size_t r = 0; r < run->n_rules; r++)
 		for (size_t i = 0; i < run->rules[r].n_repositories; i++)
-			add_repo(run, &run->rules[r], run->rules[r].repositories[i]);
+			add_repo(run, &run->rules[r], i);
 	rc = phase_run(run, run->n_repos + run->n_spots, LIST_WINDOW, list_start, NULL, err);
 	for (size_t i = 0; rc == 0 && i < run->n_spots; i++)
 		if (run->spots[i].absent)

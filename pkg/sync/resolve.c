@@ -40,10 +40,11 @@ static void add_image(struct sync_run *run, size_t repo, char *tag, enum select_
 static int select_tags(struct repo *repo, enum select_reason *reasons, struct error *err)
 {
 	const struct sync_rule *rule = repo->rule;
+	size_t n;
 
 	for (size_t i = 0; i < repo->n_tags; i++)
 		reasons[i] = SELECT_WANTED;
-	if (rule->tags || !rule->selector)
+	if (repo_literal_tags(repo, &n) || !rule->selector)
 		return 0;
 	return selector_apply(
 		rule->selector, (const char *const *)repo->tags, repo->n_tags, reasons, err);

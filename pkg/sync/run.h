@@ -150,7 +150,8 @@ struct spot {
 struct repo {
 	struct sync_run *run;
 	const struct sync_rule *rule;
-	const char *name; /* the upstream's */
+	const struct sync_own *own; /* or NULL */
+	const char *name;           /* the upstream's */
 	uint32_t spots[TRANSFER_DESTINATIONS_MAX];
 	char **tags; /* as listed; moved into images */
 	size_t n_tags, cap_tags;
@@ -320,6 +321,8 @@ void repo_keep_tag(struct repo *repo, const char *tag); /* copied */
  * owner of the call adds to repo->items, and stops repo->patience in done().
  */
 void repo_wait(struct repo *repo, const struct source *s, const struct registry_list *list);
+/* Its tags where they are literal names; NULL: they are listed and selected. */
+const char *const *repo_literal_tags(const struct repo *repo, size_t *ret_n);
 
 /* ---- list_others.c ---- */
 /* The authority failed with *err, which is taken over: asks the others, then window_done(). */

@@ -518,6 +518,29 @@ void sync_result_clear(struct sync_result *r)
 	*r = SYNC_RESULT_INIT;
 }
 
+int sync_tags(const struct sync_options *options, const struct sync_rule *rule, sync_tag_fn *fn,
+	void *ctx, struct error *err)
+{
+	struct sync_rule alone = *rule;
+	AUTO(sync_result_clear) struct sync_result result = SYNC_RESULT_INIT;
+	struct sync_run *run = run_new(options, &alone, 1);
+	int rc;
+
+	result.run = run;
+	alone.n_repositories = 1;
+	alone.n_targets = 0;
+	rc = list_phase(run, err);
+	if (rc == 0 && run_over(run))
+		rc = error_set(err, ERR_CANCELED, "the run was stopped");
+	if (rc == 0 && run->repos[0].err.code != ERR_NONE) {
+		error_copy(err, &run->repos[0].err);
+		rc = -(int)run->repos[0].err.code;
+	}
+	for (size_t i = 0; rc == 0 && i < run->repos[0].n_tags; i++)
+		fn(ctx, run->repos[0].tags[i]);
+	return rc;
+}
+
 void sync_result_each(const struct sync_result *r, bool excluded, sync_image_fn *fn, void *ctx)
 {
 	const struct sync_run *run = r->run;

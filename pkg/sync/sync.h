@@ -39,6 +39,21 @@ enum sync_immutable {
 	SYNC_IMMUTABLE_PATTERN, /* every tag that matches */
 };
 
+/*
+ * What one repository of a rule has of its own: for lists of images, such as kubeadm's.  The same
+ * repository may be there twice, with two names.
+ */
+struct sync_own {
+	const char *as; /* its name at the targets, before rename and prefix; NULL: the same */
+	const char *const *tags; /* literal names, instead of the rule's; NULL: the rule's */
+	size_t n_tags;
+	/*
+	 * Known beforehand not to be had: fails with this, without being asked for, and holds
+	 * nothing back that is published together; NULL: nothing is known.
+	 */
+	const struct error *refused;
+};
+
 struct sync_rule {
 	const char *name;
 	struct source_set *sources; /* the upstream; NULL with from_store */
@@ -48,7 +63,8 @@ struct sync_rule {
 	size_t n_targets;                /* at most TRANSFER_DESTINATIONS_MAX */
 	const char *const *repositories; /* the upstream's names */
 	size_t n_repositories;
-	const char *rename; /* "mirror/{repository}", or NULL */
+	const struct sync_own *own; /* one for each repository; NULL: they have nothing */
+	const char *rename;         /* "mirror/{repository}", or NULL */
 	const struct selector *selector;
 	const char *const *tags; /* literal names: no listing is needed; NULL: list and select */
 	size_t n_tags;
@@ -142,6 +158,15 @@ struct sync_result {
 NODISCARD int sync_run(const struct sync_options *options, const struct sync_rule *rules,
 	size_t n_rules, struct sync_result *ret, struct error *err);
 void sync_result_clear(struct sync_result *r);
+
+typedef void sync_tag_fn(void *ctx, const char *tag);
+/*
+ * The tags of the rule's first repository, as a run lists them: at the authority, or where others
+ * may answer in its place.  No target and no engine is needed.  The classes are those of
+ * registry_tags().
+ */
+NODISCARD int sync_tags(const struct sync_options *options, const struct sync_rule *rule,
+	sync_tag_fn *fn, void *ctx, struct error *err);
 
 /* Every image and target, in order of rules, repositories and tags; with excluded ones when
  * `excluded`. */

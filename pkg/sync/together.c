@@ -175,9 +175,11 @@ static void move_start(struct sync_run *run, size_t i)
 static bool belongs(const struct sync_run *run, const struct cell *cell,
 	const struct sync_rule *rule, const struct sync_target *target)
 {
-	return image_rule(run, &run->images[cell->image]) == rule &&
-	       run->spots[cell->spot].target == target &&
-	       run->images[cell->image].reason == SELECT_WANTED;
+	const struct image *image = &run->images[cell->image];
+	const struct sync_own *own = run->repos[image->repo].own;
+
+	return image_rule(run, image) == rule && run->spots[cell->spot].target == target &&
+	       image->reason == SELECT_WANTED && !(own && own->refused);
 }
 
 static void add_staged(struct sync_run *run, struct moves *moves, const struct sync_rule *rule,

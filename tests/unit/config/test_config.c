@@ -296,7 +296,7 @@ static void wrong_keys_are_refused_where_they_stand(void **state)
 		{"upstreams:\n  k8s: {}\nsync: []\n", "f:2:3: upstream: 'authority' is missing"},
 		{NAMES "sync:\n- name: r\n  to: [box]\n", "f:7:3: rule: 'from' is missing"},
 		{NAMES "sync:\n- {name: r, from: k8s, to: [box]}\n",
-			"f:7:3: rule: 'repositories' is missing"},
+			"f:7:3: rule: 'repositories' is missing (or 'kubeadm')"},
 		{RULE "}\n- {name: r, from: k8s, to: [box], repositories: [a]}\n",
 			"f:8:10: name: there is a rule 'r' already"},
 	};
@@ -309,8 +309,8 @@ static void wrong_keys_are_refused_where_they_stand(void **state)
 static void keys_of_later_versions_are_refused_by_name(void **state)
 {
 	static const struct refusal refusals[] = {
-		{"serve: {}\n", "f:1:1: serve is not supported by this version"},
-		{RULE ", kubeadm: []}\n", "f:7:58: kubeadm is not supported by this version"},
+		{NAMES "serve: {pull-through: [k8s]}\n",
+			"f:6:9: serve.pull-through is not supported by this version"},
 		{RULE ", with: []}\n", "f:7:58: with is not supported by this version"},
 		{RULE ", tags: {newer-than: 1d}}\n",
 			"f:7:65: tags.newer-than is not supported by this version"},
@@ -526,6 +526,75 @@ static void wrong_rules_are_refused_where_they_stand(void **state)
 		assert_refused(&refusals[i]);
 }
 
+#define KUBEADM NAMES "sync:\n- {name: r, from: k8s, to: [box], kubeadm: "
+
+static void versions_of_kubernetes_need_no_repositories(void **state)
+{
+	static const char *const same[] = {
+		KUBEADM
+		"[{version: 1.34.1}, {version: '>=1.33 <1.35'}, {minor: 1.33, latest: 2}]}\n",
+		KUBEADM "['1.34.1', '>=1.33 <1.35', 'latest-2 of 1.33']}\n",
+		KUBEADM "{versions: [1.34.1, '>=1.33 <1.35', {minor: '1.33', latest: 2}]}}\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
+		AUTO(config_freep) struct config *c = parse(same[i]);
+		const struct config_rule *rule = &c->rules[0];
+
+		assert_int_equal(rule->n_repositories, 0);
+		assert_int_equal(rule->n_kubeadm, 3);
+		assert_string_equal(rule->kubeadm[0].version, "1.34.1");
+		assert_string_equal(rule->kubeadm[1].version, ">=1.33 <1.35");
+		assert_null(rule->kubeadm[2].version);
+		assert_string_equal(rule->kubeadm[2].minor, "1.33");
+		assert_int_equal(rule->kubeadm[2].latest, 2);
+		assert_non_null(c->kubeadm_table);
+	}
+	config_free(parse(KUBEADM "[1.34.1], repositories: [team/web], tags: [v1]}\n"));
+}
+
+static void wrong_versions_of_kubernetes_are_refused_where_they_stand(void **state)
+{
+	static const struct refusal refusals[] = {
+		{KUBEADM "[]}\n", "f:7:3: rule: 'repositories' is missing (or 'kubeadm')"},
+		{KUBEADM "1.34.1}\n", "f:7:44: kubeadm: a list is needed, not plain text"},
+		{KUBEADM "{version: 1.34.1}}\n",
+			"f:7:44: kubeadm: a list is needed, not a mapping"},
+		{KUBEADM "[1.34.11]}\n",
+			"f:7:45: kubeadm: Kubernetes v1.34.11 is not in the table of images, which has "
+			"1.34.0 to 1.34.10; "},
+		{KUBEADM "[1.34.1, {version: v1.99.0}]}\n",
+			"f:7:63: kubeadm: Kubernetes v1.99.0 is"},
+		{KUBEADM "{versions: [1.99.0]}}\n", "f:7:56: kubeadm: Kubernetes v1.99.0 is"},
+		{KUBEADM "[latest]}\n", "f:7:45: kubeadm: 'latest' is neither a version"},
+		{KUBEADM "['latest-2 of 1']}\n", "f:7:45: kubeadm: '1' is no minor version"},
+		{KUBEADM "[{version: '>='}]}\n", "f:7:55: version: '>=' is neither a version"},
+		{KUBEADM "[{minor: 1.33}]}\n", "f:7:46: minor: 'latest' is missing beside it"},
+		{KUBEADM "[{minor: 1.33.1, latest: 1}]}\n", "f:7:53: minor: '1.33.1' is no minor"},
+		{KUBEADM "[{latest: 1}]}\n", "f:7:45: kubeadm: 'version' is missing (or 'minor'"},
+		{KUBEADM "[{version: 1.34.1, minor: 1.34}]}\n",
+			"f:7:63: kubeadm: either 'version', or 'minor' and 'latest'"},
+		{KUBEADM "[{version: 1.34.1, latest: 1}]}\n",
+			"f:7:63: kubeadm: either 'version', or 'minor' and 'latest'"},
+		{KUBEADM "[{vresion: 1.34.1}]}\n", "f:7:46: unknown key 'vresion'"},
+		{KUBEADM "[1.34.1], repositories: [etcd]}\n",
+			"f:7:69: repositories: 'etcd' comes with 'kubeadm'"},
+		{KUBEADM "[1.34.1], tags: [v1]}\n",
+			"f:7:54: tags: has no use without 'repositories'"},
+		{KUBEADM "[1.34.1], rename: x}\n",
+			"f:7:62: rename: 8 repositories would all be 'x'"},
+		{"kubeadm: {table: /nonexistent}\n" KUBEADM "[1.34.1]}\n",
+			"f:1:11: kubeadm.table: '/nonexistent': No such file"},
+		{"kubeadm: {table: conf/regmirror.conf.5}\nupstreams: {}\nsync: []\n",
+			"f:1:18: kubeadm.table: conf/regmirror.conf.5:1: '.Dd' is neither a version"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(refusals); i++)
+		assert_refused(&refusals[i]);
+}
+
 static void a_name_that_is_too_long_at_a_target_is_refused(void **state)
 {
 	AUTO(error_clear) struct error err = ERROR_INIT;
@@ -598,6 +667,37 @@ static void a_file_that_is_not_there_is_not_found(void **state)
 	assert_int_equal(config_load("/nonexistent/regmirror.yaml", &c, &err), -ERR_NOTFOUND);
 	assert_null(c);
 	assert_non_null(strstr(error_text(&err), "/nonexistent/regmirror.yaml"));
+}
+
+static void the_registry_is_read_and_refused_where_it_stands(void **state)
+{
+	static const struct refusal refusals[] = {
+		{NAMES "serve: 1\n", "f:6:8: serve: a mapping is needed, not plain text"},
+		{NAMES "serve: {listen: localhost:5000}\n",
+			"f:6:17: serve.listen: 'localhost:5000' is no address and port, such as "
+			"127.0.0.1:5000 or [::]:5000"},
+		{NAMES "serve: {listen: \":5000\"}\n", "f:6:17: serve.listen: ':5000' is no address"},
+		{NAMES "serve: {listen: \"::1:5000\"}\n", "f:6:17: serve.listen: '::1:5000' is no"},
+		{NAMES "serve: {listen: 127.0.0.1:65536}\n", "f:6:17: serve.listen: '127.0.0.1:65536'"},
+		{NAMES "serve: {tls-cert: /dev/null}\nsync: []\n",
+			"f:6:9: serve.tls-cert: 'tls-key' is missing beside it"},
+		{NAMES "serve: {tls-key: /dev/null}\nsync: []\n",
+			"f:6:9: serve.tls-key: 'tls-cert' is missing beside it"},
+		{NAMES "serve: {client-ca: /dev/null}\nsync: []\n",
+			"f:6:9: serve.client-ca: 'tls-cert' is missing beside it"},
+	};
+	AUTO(config_freep)
+	struct config *c = parse(NAMES "serve: { listen: '[::1]:0', tls-cert: /dev/null, "
+				       "tls-key: /dev/null, read-only: true }\nsync: []\n");
+
+	(void)state;
+	assert_string_equal(c->serve.listen, "[::1]:0");
+	assert_string_equal(c->serve.tls_cert, "/dev/null");
+	assert_null(c->serve.htpasswd);
+	assert_true(c->serve.read_only);
+	assert_false(c->serve.sparse);
+	for (size_t i = 0; i < ARRAY_SIZE(refusals); i++)
+		assert_refused(&refusals[i]);
 }
 
 static void the_longest_registry_entry_wins(void **state)
@@ -678,10 +778,13 @@ int main(void)
 		cmocka_unit_test(wrong_choices_of_sources_are_refused_where_they_stand),
 		cmocka_unit_test(one_source_in_other_words_is_refused_where_it_stands),
 		cmocka_unit_test(wrong_rules_are_refused_where_they_stand),
+		cmocka_unit_test(versions_of_kubernetes_need_no_repositories),
+		cmocka_unit_test(wrong_versions_of_kubernetes_are_refused_where_they_stand),
 		cmocka_unit_test(a_name_that_is_too_long_at_a_target_is_refused),
 		cmocka_unit_test(files_that_cannot_be_read_are_refused_at_their_key),
 		cmocka_unit_test(more_mirrors_than_sources_can_be_are_refused),
 		cmocka_unit_test(a_file_that_is_not_there_is_not_found),
+		cmocka_unit_test(the_registry_is_read_and_refused_where_it_stands),
 		cmocka_unit_test(the_longest_registry_entry_wins),
 		cmocka_unit_test(rules_are_found_by_name),
 		cmocka_unit_test(the_default_configuration_has_no_rules),

@@ -84,7 +84,19 @@ static void the_example_loads(void **state)
 	(void)state;
 	if (config_load(EXAMPLE, &c, &err) < 0)
 		fail_msg("%s", error_text(&err));
-	assert_int_equal(c->n_rules, 2);
+	assert_int_equal(c->n_rules, 3);
+}
+
+static void the_example_for_kubeadm_loads(void **state)
+{
+	AUTO(error_clear) struct error err = ERROR_INIT;
+	AUTO(config_freep) struct config *c = NULL;
+
+	(void)state;
+	if (config_load("conf/kubeadm-mirror.yaml", &c, &err) < 0)
+		fail_msg("%s", error_text(&err));
+	assert_int_equal(c->n_rules, 1);
+	assert_int_equal(c->rules[0].n_kubeadm, 2);
 }
 
 static void the_example_shows_every_setting(void **state)
@@ -163,6 +175,7 @@ int main(void)
 		cmocka_unit_test(the_manual_has_every_setting_with_type_and_default),
 		cmocka_unit_test(the_manual_has_no_other_setting),
 		cmocka_unit_test(the_example_loads),
+		cmocka_unit_test(the_example_for_kubeadm_loads),
 		cmocka_unit_test(the_example_shows_every_setting),
 		cmocka_unit_test(paths_are_unique_and_begin_with_their_section),
 		cmocka_unit_test(fields_are_inside_their_struct),

@@ -56,6 +56,16 @@ static void everything_is_shown_with_its_default(void **state)
 		"    store: true\n"
 		"    registry: \"\"\n"
 		"    prefix: \"\"\n"
+		"serve:\n"
+		"  listen: \"127.0.0.1:5000\"\n"
+		"  tls-cert: \"\"\n"
+		"  tls-key: \"\"\n"
+		"  client-ca: \"\"\n"
+		"  htpasswd: \"\"\n"
+		"  read-only: false\n"
+		"  sparse: false\n"
+		"kubeadm:\n"
+		"  table: \"\"\n"
 		"sync:\n"
 		"  - name: r\n"
 		"    from: u\n"
@@ -63,6 +73,7 @@ static void everything_is_shown_with_its_default(void **state)
 		"      - t\n"
 		"    repositories:\n"
 		"      - a\n"
+		"    kubeadm: []\n"
 		"    rename: \"\"\n"
 		"    tags:\n"
 		"      include: []\n"
@@ -94,7 +105,8 @@ static void what_is_shown_loads_again_to_the_same(void **state)
 		"sync: [{name: r, from: u, to: [null-, t], repositories: [a], rename: 'x/{repository}',\n"
 		"  tags: {include: ['#a', \"\\\\d+\"], semver: '>=1 <2', latest: 2},\n"
 		"  platforms: [linux/arm/v7], publish: together, immutable: '[a-z]+',\n"
-		"  schedule: '@daily', jitter: 90s}]\n";
+		"  schedule: '@daily', jitter: 90s},\n"
+		"  {name: k, from: u, to: [t], kubeadm: [1.34.1, latest-2 of 1.33]}]\n";
 	AUTO_FREE char *once = show(text);
 	AUTO_FREE char *twice = show(once);
 
@@ -108,6 +120,9 @@ static void what_is_shown_loads_again_to_the_same(void **state)
 	assert_non_null(strstr(once, "    choose: ordered\n    chain: \"a | off\"\n"));
 	assert_non_null(strstr(once, "requests-per-second: 0.25\n"));
 	assert_non_null(strstr(once, "  - \"~\"\n  - \"null\"\n"));
+	assert_non_null(strstr(once,
+		"    kubeadm:\n      - version: 1.34.1\n        minor: \"\"\n        latest: 0\n"
+		"      - version: \"\"\n        minor: 1.33\n        latest: 2\n"));
 }
 
 static void secrets_are_not_shown(void **state)
