@@ -309,8 +309,8 @@ static void wrong_keys_are_refused_where_they_stand(void **state)
 static void keys_of_later_versions_are_refused_by_name(void **state)
 {
 	static const struct refusal refusals[] = {
-		{"serve: {pull-through: [k8s]}\n",
-			"f:1:9: serve.pull-through is not supported by this version"},
+		{NAMES "serve: {pull-through: [k8s]}\n",
+			"f:6:9: serve.pull-through is not supported by this version"},
 		{RULE ", kubeadm: []}\n", "f:7:58: kubeadm is not supported by this version"},
 		{RULE ", with: []}\n", "f:7:58: with is not supported by this version"},
 		{RULE ", tags: {newer-than: 1d}}\n",
@@ -604,13 +604,13 @@ static void a_file_that_is_not_there_is_not_found(void **state)
 static void the_registry_is_read_and_refused_where_it_stands(void **state)
 {
 	static const struct refusal refusals[] = {
-		{"serve: 1\n", "f:1:8: serve: a mapping is needed, not plain text"},
-		{"serve: {listen: localhost:5000}\n",
-			"f:1:17: serve.listen: 'localhost:5000' is no address and port, such as "
+		{NAMES "serve: 1\n", "f:6:8: serve: a mapping is needed, not plain text"},
+		{NAMES "serve: {listen: localhost:5000}\n",
+			"f:6:17: serve.listen: 'localhost:5000' is no address and port, such as "
 			"127.0.0.1:5000 or [::]:5000"},
-		{"serve: {listen: \":5000\"}\n", "f:1:17: serve.listen: ':5000' is no address"},
-		{"serve: {listen: \"::1:5000\"}\n", "f:1:17: serve.listen: '::1:5000' is no"},
-		{"serve: {listen: 127.0.0.1:65536}\n", "f:1:17: serve.listen: '127.0.0.1:65536'"},
+		{NAMES "serve: {listen: \":5000\"}\n", "f:6:17: serve.listen: ':5000' is no address"},
+		{NAMES "serve: {listen: \"::1:5000\"}\n", "f:6:17: serve.listen: '::1:5000' is no"},
+		{NAMES "serve: {listen: 127.0.0.1:65536}\n", "f:6:17: serve.listen: '127.0.0.1:65536'"},
 		{NAMES "serve: {tls-cert: /dev/null}\nsync: []\n",
 			"f:6:9: serve.tls-cert: 'tls-key' is missing beside it"},
 		{NAMES "serve: {tls-key: /dev/null}\nsync: []\n",

@@ -1,0 +1,181 @@
+/*
+ * exchange.c - the way of a request through the steps of its endpoint, see internal.h.
+ *
+ * The listener calls begin(), body(), end(), done().  Where a step must wait, the request is
+ * deferred and a worker runs advance(), which does whatever is next; then the listener comes
+ * back with the same call.
+ */
+#include <assert.h>
+
+#include "server/internal.h"
+#include "util/clock.h"
+#include "util/mem.h"
+
+/* As much of the way as can be gone now: everything up to the body, or, when it is whole, all. */
+static void advance(struct exchange *x)
+{
+	if (!x->known)
+		auth_decide(x, false);
+	if (!has_reply(x) && !x->opened && x->endpoint->open)
+		x->endpoint->open(x);
+	x->opened = true;
+	if (!has_reply(x) && x->whole) {
+		x->endpoint->work(x);
+		assert(has_reply(x));
+	}
+}
+
+static void find_endpoint(struct exchange *x)
+{
+	enum httpd_method method = x->method == HTTPD_HEAD ? HTTPD_GET : x->method;
+	bool there = false;
+
+	for (const struct endpoint *e = endpoints; e->work; e++) {
+		if (e->kind != x->route.kind)
+			continue;
+		there = true;
+		if (e->method == method)
+			x->endpoint = e;
+	}
+	if (!there)
+		reply_error_status(x, 404, API_UNSUPPORTED, "there is no such path in this API");
+	else if (!x->endpoint)
+		reply_error(x, API_UNSUPPORTED, "this path does not take this method");
+}
+
+/* What the header tells: refused here, a request costs nothing. */
+static void look_at_header(struct exchange *x)
+{
+	const struct endpoint *e;
+
+	find_endpoint(x);
+	if (has_reply(x))
+		return;
+	e = x->endpoint;
+	if (e->access == ASK_ANYBODY) {
+		x->known = true;
+		return;
+	}
+	reply_header(x, "Docker-Distribution-Api-Version", "registry/2.0");
+	if (atomic_load(&x->server->draining)) {
+		reply_header(x, "Retry-After", "%d", SERVER_RETRY_SEC);
+		reply_error(x, API_UNAVAILABLE, "the registry is being stopped");
+		return;
+	}
+	if (e->access == ASK_PUSH && x->server->options.read_only) {
+		reply_error(x, API_UNSUPPORTED, "this registry is read-only");
+		return;
+	}
+	auth_decide(x, true);
+	if (!has_reply(x) && load_admit(x) && e->check)
+		e->check(x);
+}
+
+static void begin(void *server_ctx, struct httpd_request *r, void **ret_ctx)
+{
+	struct exchange *x = xcalloc(1, sizeof(*x));
+
+	*ret_ctx = x;
+	x->server = server_ctx;
+	x->http = r;
+	x->method = httpd_method(r);
+	x->started_ms = clock_mono_ms();
+	x->reply.fd = -1;
+	x->body = BUF_INIT(MANIFEST_MAX);
+	if (route_parse(httpd_path(r), &x->route) == 0)
+		look_at_header(x);
+	if (has_reply(x))
+		reply_send(x);
+}
+
+static bool body(struct httpd_request *r, void *ctx, const void *data, size_t n)
+{
+	struct exchange *x = ctx;
+
+	(void)r;
+	if (!has_reply(x) && !(x->known && (x->opened || !x->endpoint->open))) {
+		load_defer(x, advance);
+		return false;
+	}
+	x->bytes_in += n;
+	if (!has_reply(x) && x->endpoint->take)
+		x->endpoint->take(x, data, n);
+	if (has_reply(x) && !x->sent)
+		reply_send(x);
+	return true;
+}
+
+static void end(struct httpd_request *r, void *ctx)
+{
+	struct exchange *x = ctx;
+
+	(void)r;
+	if (x->sent)
+		return;
+	x->whole = true;
+	if (!has_reply(x)) {
+		bool ready = x->known && (x->opened || !x->endpoint->open);
+
+		if (!x->endpoint->quick || !ready) {
+			load_defer(x, advance);
+			return;
+		}
+		advance(x);
+	}
+	reply_send(x);
+}
+
+static void count(struct exchange *x, uint64_t bytes_out)
+{
+	struct counters *c = &x->server->counters;
+	int class = x->reply.status / 100;
+
+	(void)bytes_out;
+	if (class < 0 || class >= STATUS_CLASSES)
+		class = 0;
+	atomic_fetch_add_explicit(&c->answers[x->route.kind][class], 1, memory_order_relaxed);
+}
+
+static void tell_access(struct exchange *x, bool complete, uint64_t bytes_out)
+{
+	const struct server_options *options = &x->server->options;
+	struct server_access line = {
+		.peer = httpd_peer(x->http),
+		.method = httpd_method_text(x->http),
+		.path = httpd_path(x->http),
+		.user = x->who.name,
+		.agent = httpd_header(x->http, "User-Agent"),
+		.status = x->reply.status,
+		.complete = complete,
+		.bytes_in = x->bytes_in,
+		.bytes_out = complete ? bytes_out : 0,
+		.ms = clock_mono_ms() - x->started_ms,
+	};
+
+	if (options->access)
+		options->access(options->ctx, &line);
+}
+
+/* A client that went away keeps what it had sent: the session stays, to be resumed. */
+static void done(struct httpd_request *r, void *ctx, bool complete)
+{
+	struct exchange *x = ctx;
+	uint64_t bytes_out = x->method == HTTPD_HEAD ? 0 : x->reply.len + x->reply.body.len;
+
+	(void)r;
+	count(x, bytes_out);
+	tell_access(x, complete, bytes_out);
+	push_release(x);
+	load_release(x);
+	access_identity_clear(&x->who);
+	reply_clear(&x->reply);
+	buf_clear(&x->body);
+	free(x);
+}
+
+const struct httpd_handler exchange_handler = {
+	.begin = begin,
+	.body = body,
+	.end = end,
+	.done = done,
+};

@@ -1,0 +1,99 @@
+/* registry.c - starting and stopping the registry, and the parts that it is made of. */
+#include "server/registry.h"
+
+#include <time.h>
+
+#include "server/internal.h"
+#include "util/clock.h"
+#include "util/mem.h"
+
+#define POLL_MS   10
+#define NS_PER_MS 1000000
+
+static void server_free(struct server *s)
+{
+	if (!s)
+		return;
+	upkeep_stop(s);
+	workers_free(s->workers);
+	htpasswd_free(s->htpasswd);
+	(void)pthread_mutex_destroy(&s->parse_lock);
+	free(s);
+}
+DEFINE_CLEANUP(struct server *, server_free);
+
+static int listen_on(struct server *s, struct error *err)
+{
+	const struct server_options *o = &s->options;
+	struct httpd_options options = {
+		.listen = o->listen,
+		.socket_fd = o->socket_fd,
+		.tls_cert = o->tls_cert,
+		.tls_key = o->tls_key,
+		.client_ca = o->client_ca,
+		.threads = o->threads,
+		.connections = o->connections,
+		.handler = &exchange_handler,
+		.ctx = s,
+	};
+
+	return httpd_start(&options, &s->httpd, err);
+}
+
+int server_start(const struct server_options *options, struct server **ret, struct error *err)
+{
+	AUTO(server_freep) struct server *s = xcalloc(1, sizeof(*s));
+	unsigned connections = options->connections ? options->connections : HTTPD_CONNECTIONS_MAX;
+	int rc = 0;
+
+	s->options = *options;
+	(void)pthread_mutex_init(&s->parse_lock, NULL);
+	if (options->htpasswd)
+		rc = htpasswd_open(options->htpasswd, &s->htpasswd, err);
+	if (rc == 0)
+		rc = workers_new(SERVER_WORKERS, connections, &s->workers, err);
+	if (rc == 0)
+		rc = upkeep_start(s, err);
+	/* Last: from here on requests come. */
+	if (rc == 0)
+		rc = listen_on(s, err);
+	if (rc < 0)
+		return rc;
+	*ret = steal(&s);
+	return 0;
+}
+
+const char *server_address(const struct server *s)
+{
+	return httpd_address(s->httpd);
+}
+
+int server_reload(struct server *s, struct error *err)
+{
+	int rc = httpd_reload(s->httpd, err);
+
+	if (!s->htpasswd)
+		return rc;
+	return rc < 0 ? (void)htpasswd_reload(s->htpasswd, NULL),
+	       rc     : htpasswd_reload(s->htpasswd, err);
+}
+
+/* Workers must be done with a request before the listener may end it. */
+static void wait_for_workers(const struct server *s, uint64_t until_ms)
+{
+	while (atomic_load(&s->waiting) > 0 && clock_mono_ms() < until_ms)
+		(void)nanosleep(&(struct timespec){.tv_nsec = POLL_MS * NS_PER_MS}, NULL);
+}
+
+void server_stop(struct server *s, uint64_t grace_ms)
+{
+	uint64_t until_ms = clock_mono_ms() + grace_ms, now_ms;
+
+	if (!s)
+		return;
+	atomic_store(&s->draining, true);
+	wait_for_workers(s, until_ms);
+	now_ms = clock_mono_ms();
+	httpd_stop(s->httpd, until_ms > now_ms ? until_ms - now_ms : 0);
+	server_free(s);
+}
