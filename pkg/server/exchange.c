@@ -163,6 +163,8 @@ static void done(struct httpd_request *r, void *ctx, bool complete)
 	uint64_t bytes_out = x->method == HTTPD_HEAD ? 0 : x->reply.len + x->reply.body.len;
 
 	(void)r;
+	if (x->run)
+		load_wait(x);
 	count(x, bytes_out);
 	tell_access(x, complete, bytes_out);
 	push_release(x);

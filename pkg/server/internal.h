@@ -135,6 +135,7 @@ struct exchange {
 	struct access_identity who;
 
 	void (*run)(struct exchange *x); /* of the worker that has it */
+	bool with_worker;                /* server's job_lock, once it is true */
 	struct reply reply;
 	struct push push;
 	struct store_upload *upload; /* held for this request; or NULL */
@@ -202,6 +203,10 @@ void auth_decide(struct exchange *x, bool now);
 bool load_admit(struct exchange *x);
 /* The listener's request waits while run(x) is done by a worker, which resumes it. */
 void load_defer(struct exchange *x, void (*run)(struct exchange *x));
+/* Until no worker has the request; any more. */
+void load_wait(struct exchange *x);
+/* The reply is 429. */
+void load_shed(struct exchange *x, const char *why);
 /* n more bytes of a manifest are held; false: there is a reply. */
 bool load_hold(struct exchange *x, size_t n);
 void load_release(struct exchange *x);
@@ -238,6 +243,8 @@ struct server {
 	struct httpd *httpd;
 	struct workers *workers;
 	struct htpasswd *htpasswd; /* NULL: none */
+	pthread_mutex_t job_lock;
+	pthread_cond_t job_done;
 	_Atomic unsigned waiting;  /* requests that a worker has or will have */
 	_Atomic size_t bodies;     /* of SERVER_BODIES_MAX */
 	atomic_bool draining;

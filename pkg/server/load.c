@@ -9,7 +9,7 @@
 
 #include <assert.h>
 
-static void shed(struct exchange *x, const char *why)
+void load_shed(struct exchange *x, const char *why)
 {
 	atomic_fetch_add_explicit(&x->server->counters.shed, 1, memory_order_relaxed);
 	reply_header(x, "Retry-After", "%d", SERVER_RETRY_SEC);
@@ -22,7 +22,7 @@ bool load_admit(struct exchange *x)
 
 	if (!waits || atomic_load(&x->server->waiting) < SERVER_WAITING_MAX)
 		return true;
-	shed(x, "too many requests wait for the disk");
+	load_shed(x, "too many requests wait for the disk");
 	return false;
 }
 
@@ -31,10 +31,27 @@ static void run_job(void *arg)
 	struct exchange *x = arg;
 	struct server *s = x->server;
 
+	struct httpd_request *http = x->http;
+
 	x->run(x);
-	/* From the resumption on the exchange is the listener's. */
-	httpd_resume(x->http);
+	(void)pthread_mutex_lock(&s->job_lock);
+	x->with_worker = false;
+	(void)pthread_cond_broadcast(&s->job_done);
+	(void)pthread_mutex_unlock(&s->job_lock);
 	atomic_fetch_sub(&s->waiting, 1);
+	/* The exchange is the listener's again, or gone. */
+	httpd_resume(http);
+}
+
+/* A listener that is being stopped ends requests that a worker still has. */
+void load_wait(struct exchange *x)
+{
+	struct server *s = x->server;
+
+	(void)pthread_mutex_lock(&s->job_lock);
+	while (x->with_worker)
+		(void)pthread_cond_wait(&s->job_done, &s->job_lock);
+	(void)pthread_mutex_unlock(&s->job_lock);
 }
 
 void load_defer(struct exchange *x, void (*run)(struct exchange *x))
@@ -42,6 +59,7 @@ void load_defer(struct exchange *x, void (*run)(struct exchange *x))
 	bool taken;
 
 	x->run = run;
+	x->with_worker = true;
 	atomic_fetch_add(&x->server->waiting, 1);
 	/* First: the worker may be done before this function is. */
 	httpd_defer(x->http);
@@ -58,7 +76,7 @@ bool load_hold(struct exchange *x, size_t n)
 		return true;
 	}
 	atomic_fetch_sub(&x->server->bodies, n);
-	shed(x, "too many manifests are being pushed");
+	load_shed(x, "too many manifests are being pushed");
 	return false;
 }
 

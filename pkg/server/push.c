@@ -43,6 +43,10 @@ static void reply_upload_failure(struct exchange *x, const struct error *err)
 			409,
 			API_BLOB_UPLOAD_INVALID,
 			"another request is writing to this upload");
+	else if (err->code == ERR_USAGE) /* its bytes are whole: it can only be closed */
+		reply_error(x, API_BLOB_UPLOAD_INVALID, "%s", error_text(err));
+	else if (err->code == ERR_NOMEM)
+		reply_error_status(x, 413, API_SIZE_INVALID, "no blob is as large as that");
 	else
 		reply_failure(x, err);
 }
@@ -152,6 +156,8 @@ static void begin_session(struct exchange *x)
 
 	if (store_upload_begin(store_of(x), x->route.repository, &u, &err) == 0)
 		hold(x, u);
+	else if (err.code == ERR_BUSY)
+		load_shed(x, "too many uploads are open");
 	else
 		reply_failure(x, &err);
 }
@@ -195,10 +201,8 @@ void push_take(struct exchange *x, const void *data, size_t n)
 	if (p->has_range && n > p->last - p->first + 1 - p->taken) {
 		reply_session(x);
 		reply_error(x, API_SIZE_INVALID, "more bytes than Content-Range says");
-	} else if (n > DESCRIPTOR_SIZE_MAX - store_upload_size(x->upload)) {
-		reply_error_status(x, 413, API_SIZE_INVALID, "no blob is as large as that");
 	} else if (store_upload_write(x->upload, data, n, &err) < 0) {
-		reply_failure(x, &err);
+		reply_upload_failure(x, &err);
 	} else {
 		p->taken += n;
 	}

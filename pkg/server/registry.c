@@ -1,14 +1,8 @@
 /* registry.c - starting and stopping the registry, and the parts that it is made of. */
 #include "server/registry.h"
 
-#include <time.h>
-
 #include "server/internal.h"
-#include "util/clock.h"
 #include "util/mem.h"
-
-#define POLL_MS   10
-#define NS_PER_MS 1000000
 
 static void server_free(struct server *s)
 {
@@ -18,6 +12,8 @@ static void server_free(struct server *s)
 	workers_free(s->workers);
 	htpasswd_free(s->htpasswd);
 	(void)pthread_mutex_destroy(&s->parse_lock);
+	(void)pthread_mutex_destroy(&s->job_lock);
+	(void)pthread_cond_destroy(&s->job_done);
 	free(s);
 }
 DEFINE_CLEANUP(struct server *, server_free);
@@ -48,6 +44,8 @@ int server_start(const struct server_options *options, struct server **ret, stru
 
 	s->options = *options;
 	(void)pthread_mutex_init(&s->parse_lock, NULL);
+	(void)pthread_mutex_init(&s->job_lock, NULL);
+	(void)pthread_cond_init(&s->job_done, NULL);
 	if (options->htpasswd)
 		rc = htpasswd_open(options->htpasswd, &s->htpasswd, err);
 	if (rc == 0)
@@ -78,22 +76,11 @@ int server_reload(struct server *s, struct error *err)
 	       rc     : htpasswd_reload(s->htpasswd, err);
 }
 
-/* Workers must be done with a request before the listener may end it. */
-static void wait_for_workers(const struct server *s, uint64_t until_ms)
-{
-	while (atomic_load(&s->waiting) > 0 && clock_mono_ms() < until_ms)
-		(void)nanosleep(&(struct timespec){.tv_nsec = POLL_MS * NS_PER_MS}, NULL);
-}
-
 void server_stop(struct server *s, uint64_t grace_ms)
 {
-	uint64_t until_ms = clock_mono_ms() + grace_ms, now_ms;
-
 	if (!s)
 		return;
 	atomic_store(&s->draining, true);
-	wait_for_workers(s, until_ms);
-	now_ms = clock_mono_ms();
-	httpd_stop(s->httpd, until_ms > now_ms ? until_ms - now_ms : 0);
+	httpd_stop(s->httpd, grace_ms);
 	server_free(s);
 }
