@@ -245,8 +245,8 @@ struct server {
 	struct htpasswd *htpasswd; /* NULL: none */
 	pthread_mutex_t job_lock;
 	pthread_cond_t job_done;
-	_Atomic unsigned waiting;  /* requests that a worker has or will have */
-	_Atomic size_t bodies;     /* of SERVER_BODIES_MAX */
+	_Atomic unsigned waiting; /* requests that a worker has or will have */
+	_Atomic size_t bodies;    /* of SERVER_BODIES_MAX */
 	atomic_bool draining;
 	pthread_mutex_t parse_lock; /* one large manifest is parsed at a time (manifest_put.c) */
 	struct upkeep upkeep;

@@ -20,8 +20,9 @@
 #include "store/store.h"
 #include "util/error.h"
 
-#define SERVER_BODIES_MAX ((size_t)24 * 1024 * 1024) /* bytes of manifests that are being pushed \
-						      */
+#define SERVER_BODIES_MAX                                                      \
+	((size_t)24 * 1024 * 1024) /* bytes of manifests that are being pushed \
+				    */
 /* Requests that wait for the disk, or are served by it; one more gets 429. */
 #define SERVER_WAITING_MAX 512
 #define SERVER_RETRY_SEC   2 /* Retry-After of a 429 */
