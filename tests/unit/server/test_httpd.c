@@ -413,7 +413,8 @@ static void a_client_that_leaves_ends_its_request(void **state)
 	wire_sleep_ms(50);
 	assert_int_equal(atomic_load(&s.ended), 2);
 	atomic_store(&s.hold, false);
-	/* This one may count as complete: the kernel takes a small answer for a client that left. */
+	/* This one may count as complete: the kernel takes a small answer for a client that left.
+	 */
 	scene_await(&s.ended, 3);
 	scene_stop(&s);
 }
