@@ -5,6 +5,7 @@
  * written and on the disk; then commit.c gives it the name that is its digest.  A
  * killed writer thus leaves nothing that anybody could take for content.
  */
+#include "store/collect.h"
 #include "store/internal.h"
 
 #include <fcntl.h>
@@ -42,6 +43,7 @@ int blob_find(struct db *db, const struct digest *digest, struct blob_row *ret, 
 	if (rc == 1)
 		*ret = (struct blob_row){
 			.id = db_i64(&find, 0),
+			.digest = *digest,
 			.size = (uint64_t)db_i64(&find, 1),
 			.seen_sec = db_i64(&find, 2),
 			.is_manifest = db_i64(&find, 3) != 0,
@@ -197,6 +199,43 @@ int store_blob_open(struct store *s, const struct digest *digest, int *ret_fd, u
 	return 0;
 }
 
+int store_blob_in_repository(struct store *s, const char *repository, const struct digest *digest,
+	uint64_t *ret_size, struct error *err)
+{
+	char text[DIGEST_STR_MAX];
+	struct blob_row row = {.id = 0};
+	int rc;
+
+	(void)pthread_mutex_lock(&s->quick_lock);
+	{
+		AUTO(db_reset) struct db_stmt find = db_stmt(s->quick, STMT_BLOB_IN_REPO);
+
+		db_bind_digest(&find, 1, digest);
+		db_bind_text(&find, 2, repository);
+		rc = db_step(&find, err);
+		if (rc == 1)
+			row = (struct blob_row){
+				.id = db_i64(&find, 0),
+				.digest = *digest,
+				.size = (uint64_t)db_i64(&find, 1),
+				.seen_sec = db_i64(&find, 2),
+			};
+	}
+	(void)pthread_mutex_unlock(&s->quick_lock);
+	if (rc == 0)
+		return error_set(err,
+			ERR_NOTFOUND,
+			"%s is not in '%.80s'",
+			digest_format(digest, text),
+			repository);
+	if (rc > 0)
+		rc = seen_stamp(s, &row, err);
+	if (rc < 0)
+		return rc;
+	*ret_size = row.size;
+	return 0;
+}
+
 int store_writer_new(struct store *s, const struct digest *digest, uint64_t size,
 	struct store_writer **ret, struct error *err)
 {
@@ -213,6 +252,9 @@ int store_writer_new(struct store *s, const struct digest *digest, uint64_t size
 		w->temporary = xasprintf(TEMPORARY_PREFIX "%s", random);
 		w->fd = openat(
 			s->uploads_fd, w->temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
+		/* Tells a sweep that its writer lives. */
+		if (w->fd >= 0)
+			(void)upload_lock(w->fd);
 	} else {
 		w->fd = openat(
 			s->blobs_fd[digest->algo], ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0444);
@@ -224,6 +266,15 @@ int store_writer_new(struct store *s, const struct digest *digest, uint64_t size
 		return error_errno(err, "set the mode of a file in '%s'", s->path);
 	*ret = steal(&w);
 	return 0;
+}
+
+void write_behind(int fd, uint64_t *from, uint64_t to)
+{
+	if (to - *from < WRITE_BEHIND_BYTES)
+		return;
+	/* A hint; what it cannot write, fdatasync() reports. */
+	(void)sync_file_range(fd, (off64_t)*from, (off64_t)(to - *from), SYNC_FILE_RANGE_WRITE);
+	*from = to;
 }
 
 int store_writer_write(struct store_writer *w, const void *data, size_t len, struct error *err)
@@ -239,14 +290,7 @@ int store_writer_write(struct store_writer *w, const void *data, size_t len, str
 	if (rc < 0)
 		return error_wrap(err, rc, "store '%s'", w->store->path);
 	w->written += len;
-	if (w->written - w->write_behind >= WRITE_BEHIND_BYTES) {
-		/* A hint; what it cannot write, fdatasync() reports. */
-		(void)sync_file_range(w->fd,
-			(off64_t)w->write_behind,
-			(off64_t)(w->written - w->write_behind),
-			SYNC_FILE_RANGE_WRITE);
-		w->write_behind = w->written;
-	}
+	write_behind(w->fd, &w->write_behind, w->written);
 	return 0;
 }
 
@@ -264,8 +308,7 @@ int writer_settle(struct store_writer *w, struct error *err)
 	return 0;
 }
 
-/* Inside the transaction: the row, and the link when a repository was named. */
-static int blob_apply(struct db *db, const struct commit *c, struct error *err)
+int blob_apply(struct db *db, const struct commit *c, struct error *err)
 {
 	const char *repository = c->arg;
 	int64_t id = 0, repo = 0;

@@ -17,10 +17,17 @@
 #define COLLECT_GRACE_SEC (24u * 3600) /* must exceed the longest push (server.md 2.4, rule 1) */
 #define COLLECT_BATCH     500          /* rows of one transaction: 35 ms of lock (server.md 2.3) */
 
+/* Why something goes: the texts that options.item gets. */
+#define COLLECT_MANIFEST  "manifest that no tag, index or lease leads to"
+#define COLLECT_BLOB      "blob that no manifest needs"
+#define COLLECT_ORPHAN    "file of a killed process, without a record"
+#define COLLECT_TEMPORARY "temporary file of a killed process"
+
 struct collect_options {
 	uint32_t grace_sec;
 	bool dry_run; /* counts, and tells, what would go */
-	/* Each that goes, or would; may be NULL.  False: enough. */
+	/* Each that goes, or would; may be NULL.  False: enough.  digest is NULL for a temporary.
+	 */
 	bool (*item)(void *ctx, const struct digest *digest, uint64_t size, const char *why);
 	const volatile bool *stop; /* ends it between batches; or NULL */
 	void *ctx;
@@ -28,8 +35,10 @@ struct collect_options {
 struct collect_result {
 	uint64_t blobs, bytes; /* that went, or would */
 	uint64_t kept;         /* unreachable, but younger than the grace */
-	uint64_t orphans;      /* files without a row, of killed publishers, that went */
+	uint64_t orphans; /* files without a row, of killed publishers, that went; in bytes, too */
 };
+/* ERR_BUSY: another collector is at work on this store.  ret is written also when it was stopped.
+ */
 NODISCARD int store_collect(struct store *s, const struct collect_options *options,
 	struct collect_result *ret, struct error *err);
 
@@ -37,7 +46,10 @@ NODISCARD int store_collect(struct store *s, const struct collect_options *optio
 
 NODISCARD int store_tag_delete(
 	struct store *s, const char *repository, const char *tag, struct error *err);
-/* The manifest is in the repository no more, nor its tags there. */
+/*
+ * The manifest is in the repository no more, nor its tags there.  ERR_USAGE while a tagged index of
+ * the repository needs it.
+ */
 NODISCARD int store_manifest_delete(
 	struct store *s, const char *repository, const struct digest *digest, struct error *err);
 /* The blob is in the repository no more.  ERR_USAGE while a manifest of the repository needs it. */

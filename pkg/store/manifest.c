@@ -75,6 +75,8 @@ static int manifest_apply(struct db *db, const struct commit *c, struct error *e
 
 		rc = reference_put(db, id, &item->digest, item_kind(m->view, item), err);
 	}
+	if (rc == 0)
+		rc = subject_insert(db, id, m->view, err);
 	if (rc < 0)
 		return rc;
 	rc = manifest_missing(db, repo, id, m->sparse, &missing, err);
@@ -131,6 +133,7 @@ int manifest_find(struct db *db, const char *repository, const struct digest *di
 		return rc;
 	*ret = (struct blob_row){
 		.id = db_i64(&find, 0),
+		.digest = *digest,
 		.size = (uint64_t)db_i64(&find, 1),
 		.seen_sec = db_i64(&find, 2),
 		.is_manifest = true,
@@ -141,7 +144,7 @@ int manifest_find(struct db *db, const char *repository, const struct digest *di
 }
 
 /* Appends the file's bytes and holds them against the digest: they are few, and disks do rot. */
-static int content_read(struct store *s, const struct digest *digest, size_t size, struct buf *ret,
+int content_read(struct store *s, const struct digest *digest, size_t size, struct buf *ret,
 	struct error *err)
 {
 	AUTO_CLOSE int fd = -1;

@@ -6,7 +6,6 @@
  */
 #include "store/internal.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -131,47 +130,38 @@ static bool nameless_files_work(const struct store *s)
 }
 
 /* Removes temporary names that a killed process left behind; a failure only leaves them there. */
-static void uploads_sweep(const struct store *s)
+static void old_temporaries_sweep(struct store *s)
 {
-	int fd = openat(s->uploads_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	int64_t oldest = clock_wall_sec() - TEMPORARY_AGE_SEC;
-	struct dirent *entry;
-	struct stat st;
+	const struct temporary_sweep sweep = {.before = clock_wall_sec() - TEMPORARY_AGE_SEC};
 
-	if (!dir) {
-		closep(&fd);
-		return;
-	}
-	while ((entry = readdir(dir))) {
-		if (strncmp(entry->d_name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) != 0)
-			continue;
-		if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-			st.st_mtime < oldest)
-			(void)unlinkat(fd, entry->d_name, 0);
-	}
-	(void)closedir(dir);
+	(void)!temporaries_sweep(s, &sweep, NULL);
+}
+
+int index_connect(const struct store *s, bool full_sync, uint32_t cache_kib, struct db **ret,
+	struct error *err)
+{
+	AUTO_FREE char *path = xasprintf("%s/" INDEX_FILE, s->path);
+	const struct db_options options = {
+		.path = path,
+		.full_sync = full_sync,
+		.cache_kib = cache_kib,
+		.application_id = APPLICATION_ID,
+		.migrations = store_migrations,
+		.statements = store_statements,
+	};
+
+	return db_open(&options, ret, err);
 }
 
 /* Both connections; then the leases that killed runs left behind and that have expired. */
 static int index_open(struct store *s, struct error *err)
 {
-	AUTO_FREE char *path = xasprintf("%s/" INDEX_FILE, s->path);
-	struct db_options options = {
-		.path = path,
-		.full_sync = true,
-		.cache_kib = PUBLISH_CACHE_KIB,
-		.application_id = APPLICATION_ID,
-		.migrations = store_migrations,
-		.statements = store_statements,
-	};
-	int rc = db_open(&options, &s->publish, err);
+	int rc = index_connect(s, true, PUBLISH_CACHE_KIB, &s->publish, err);
 
-	if (rc < 0)
-		return rc;
-	options.full_sync = false;
-	options.cache_kib = QUICK_CACHE_KIB;
-	rc = db_open(&options, &s->quick, err);
+	if (rc == 0)
+		rc = index_connect(s, false, QUICK_CACHE_KIB, &s->quick, err);
+	if (rc == 0)
+		rc = subjects_fill(s, err);
 	if (rc < 0)
 		return rc;
 
@@ -192,6 +182,7 @@ static struct store *store_new(const char *path)
 	(void)pthread_mutex_init(&s->publish_lock, NULL);
 	(void)pthread_mutex_init(&s->quick_lock, NULL);
 	(void)pthread_mutex_init(&s->queue_lock, NULL);
+	(void)pthread_mutex_init(&s->upload_lock, NULL);
 	(void)pthread_cond_init(&s->queue_moved, NULL);
 	return s;
 }
@@ -203,6 +194,7 @@ static void store_free(struct store *s)
 	db_close(s->quick);
 	db_close(s->publish);
 	map_free(s->seen);
+	map_free(s->parked);
 	closep(&s->root_fd);
 	closep(&s->uploads_fd);
 	closep(&s->repos_fd);
@@ -211,6 +203,7 @@ static void store_free(struct store *s)
 	(void)pthread_mutex_destroy(&s->publish_lock);
 	(void)pthread_mutex_destroy(&s->quick_lock);
 	(void)pthread_mutex_destroy(&s->queue_lock);
+	(void)pthread_mutex_destroy(&s->upload_lock);
 	(void)pthread_cond_destroy(&s->queue_moved);
 	free(s->path);
 	free(s);
@@ -231,7 +224,7 @@ int store_open(const char *path, struct store **ret, struct error *err)
 	if (rc < 0)
 		return error_wrap(err, rc, "store '%s'", path);
 	s->named = !nameless_files_work(s);
-	uploads_sweep(s);
+	old_temporaries_sweep(s);
 	*ret = steal(&s);
 	return 0;
 }

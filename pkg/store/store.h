@@ -5,7 +5,8 @@
  *	<root>/blobs/<alg>/<hex>           content, mode 0444
  *	<root>/index.db                    SQLite, WAL, synchronous=FULL
  *	<root>/repos/<name>/_layout/       OCI layout over the same blobs, by symlink
- *	<root>/uploads/                    temporary names, where O_TMPFILE does not work
+ *	<root>/uploads/                    what clients push in pieces (upload.h); temporary names,
+ *	                                   where O_TMPFILE does not work
  *
  * Invariants, also after a SIGKILL or power loss at any instant: a row in blob
  * means the file is there, whole and verified; a tag's manifest and all that it

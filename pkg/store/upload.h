@@ -30,6 +30,7 @@ NODISCARD int store_upload_resume(struct store *s, const char *repository, const
 	struct store_upload **ret, struct error *err);
 const char *store_upload_id(const struct store_upload *u);
 uint64_t store_upload_size(const struct store_upload *u); /* bytes so far */
+/* Appends.  ERR_IO (a full disk says so): what was there stays; ERR_NOMEM: DESCRIPTOR_SIZE_MAX. */
 NODISCARD int store_upload_write(
 	struct store_upload *u, const void *data, size_t len, struct error *err);
 /* Lets go of it; the session stays, to be resumed.  NULL is fine. */
@@ -39,6 +40,8 @@ void store_upload_abandon(struct store_upload *u);
 /*
  * The digest is right: publishes the bytes, linked to the repository, and ends the session.
  * ERR_CORRUPT: another digest; the session is dropped then (distribution-spec "Pushing blobs").
+ * After another failure (a full disk) it is still there, to be closed again by its digest, but
+ * takes no more bytes (ERR_USAGE).  u is spent in any case.
  */
 NODISCARD int store_upload_close(
 	struct store_upload *u, const struct digest *digest, struct error *err);

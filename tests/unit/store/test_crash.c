@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "whole.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -82,75 +82,6 @@ static pid_t child_start(const struct fixture *f, int round, int *ret_fd)
 		(void)pause();
 }
 
-static void assert_file_has_digest(int folder, const char *name, uint64_t expected_size)
-{
-	AUTO(buf_clear) struct buf bytes = BUF_INIT(2 * BIG_BLOB_BYTES);
-	struct digest d;
-	char hex[BLOB_NAME_MAX];
-
-	assert_int_equal(file_read(folder, name, &bytes, NULL), 0);
-	assert_int_equal(bytes.len, expected_size);
-	assert_int_equal(digest_of(DIGEST_SHA256, buf_text(&bytes), bytes.len, &d, NULL), 0);
-	assert_string_equal(blob_name(&d, hex), name);
-}
-
-/* Every row has its file, with the right content. */
-static void assert_rows_have_files(const struct fixture *f)
-{
-	AUTO_FREE char *path = xasprintf("%s/index.db", f->path);
-	AUTO_FREE char *blobs = xasprintf("%s/blobs/sha256", f->path);
-	AUTO_CLOSE int folder = open(blobs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	const char *const statements[] = {"SELECT digest, size FROM blob", NULL};
-	const struct db_options options = {
-		.path = path,
-		.application_id = 0x726d7374u,
-		.migrations = store_migrations,
-		.statements = statements,
-	};
-	AUTO(db_closep) struct db *db = NULL;
-
-	assert_int_equal(db_open(&options, &db, NULL), 0);
-	{
-		AUTO(db_reset) struct db_stmt rows = db_stmt(db, 0);
-		int rc;
-
-		while ((rc = db_step(&rows, NULL)) == 1) {
-			struct digest d;
-			char hex[BLOB_NAME_MAX];
-
-			assert_true(db_digest(&rows, 0, &d));
-			assert_file_has_digest(
-				folder, blob_name(&d, hex), (uint64_t)db_i64(&rows, 1));
-		}
-		assert_int_equal(rc, 0);
-	}
-}
-
-struct tag_check {
-	struct store *store;
-	const char *repository;
-	size_t n;
-};
-
-static bool tag_is_whole(void *ctx, const char *tag, const struct digest *digest)
-{
-	struct tag_check *check = ctx;
-
-	(void)tag;
-	assert_true(is_complete(check->store, check->repository, digest, false));
-	check->n++;
-	return true;
-}
-
-static bool repository_is_whole(void *ctx, const char *repository)
-{
-	struct tag_check *check = ctx;
-
-	check->repository = repository;
-	assert_int_equal(store_tags(check->store, repository, tag_is_whole, check, NULL), 0);
-	return true;
-}
-
 static void assert_acknowledged_tags_are_there(struct store *s, int fd)
 {
 	FILE *announced = fdopen(fd, "r");
@@ -177,7 +108,6 @@ static void a_publisher_killed_at_any_moment_leaves_a_whole_store(void **state)
 	size_t n_tags = 0;
 
 	for (int round = 0; round < ROUNDS; round++) {
-		struct tag_check check = {.n = 0};
 		int fd = -1, status;
 		pid_t pid;
 
@@ -191,10 +121,7 @@ static void a_publisher_killed_at_any_moment_leaves_a_whole_store(void **state)
 		fixture_open(f);
 		assert_acknowledged_tags_are_there(f->store, fd);
 		assert_rows_have_files(f);
-		check.store = f->store;
-		assert_int_equal(
-			store_repositories(f->store, repository_is_whole, &check, NULL), 0);
-		n_tags = check.n;
+		n_tags = assert_tags_are_whole(f->store);
 	}
 	assert_true(n_tags > 0); /* many more on a disk whose syncs are quick */
 	assert_int_equal(store_layouts_write(f->store, NULL), 0);
