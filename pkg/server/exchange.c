@@ -71,19 +71,66 @@ static void look_at_header(struct exchange *x)
 		e->check(x);
 }
 
-static void begin(void *server_ctx, struct httpd_request *r, void **ret_ctx)
+static bool is_ready(const struct exchange *x)
+{
+	return x->known && (x->opened || !x->endpoint->open);
+}
+
+static bool has_body(const struct exchange *x)
+{
+	return httpd_content_length(x->http) > 0 || httpd_header(x->http, "Transfer-Encoding");
+}
+
+/* False: there is a reply. */
+static bool find_route(struct exchange *x)
+{
+	switch (route_parse(httpd_path(x->http), &x->route)) {
+	case -1:
+		reply_error(x, API_NAME_INVALID, "name");
+		return false;
+	case -2:
+		reply_error(x, API_DIGEST_INVALID, "digest");
+		return false;
+	case -3:
+		if (x->method == HTTPD_GET || x->method == HTTPD_HEAD)
+			reply_error(x, API_MANIFEST_UNKNOWN, "tag");
+		else
+			reply_error(x, API_TAG_INVALID, "tag");
+		return false;
+	}
+	return true;
+}
+
+static struct exchange *exchange_new(struct server *s, struct httpd_request *r)
 {
 	struct exchange *x = xcalloc(1, sizeof(*x));
 
-	*ret_ctx = x;
-	x->server = server_ctx;
+	x->server = s;
 	x->http = r;
 	x->method = httpd_method(r);
 	x->started_ms = clock_mono_ms();
 	x->reply.fd = -1;
 	x->body = BUF_INIT(MANIFEST_MAX);
-	if (route_parse(httpd_path(r), &x->route) == 0)
-		look_at_header(x);
+	return x;
+}
+
+/*
+ * A request with a body comes here twice when something must be waited for: a client is told to
+ * send it only then.
+ */
+static void begin(void *server_ctx, struct httpd_request *r, void **ret_ctx)
+{
+	struct exchange *x = *ret_ctx;
+
+	if (!x) {
+		*ret_ctx = x = exchange_new(server_ctx, r);
+		if (find_route(x))
+			look_at_header(x);
+		if (!has_reply(x) && has_body(x) && !is_ready(x)) {
+			load_defer(x, advance);
+			return;
+		}
+	}
 	if (has_reply(x))
 		reply_send(x);
 }
@@ -93,14 +140,9 @@ static bool body(struct httpd_request *r, void *ctx, const void *data, size_t n)
 	struct exchange *x = ctx;
 
 	(void)r;
-	if (!has_reply(x) && !(x->known && (x->opened || !x->endpoint->open))) {
-		load_defer(x, advance);
-		return false;
-	}
-	x->bytes_in += n;
-	if (!has_reply(x) && x->endpoint->take)
+	if (x->endpoint->take)
 		x->endpoint->take(x, data, n);
-	if (has_reply(x) && !x->sent)
+	if (has_reply(x))
 		reply_send(x);
 	return true;
 }
@@ -110,33 +152,27 @@ static void end(struct httpd_request *r, void *ctx)
 	struct exchange *x = ctx;
 
 	(void)r;
-	if (x->sent)
-		return;
 	x->whole = true;
-	if (!has_reply(x)) {
-		bool ready = x->known && (x->opened || !x->endpoint->open);
-
-		if (!x->endpoint->quick || !ready) {
-			load_defer(x, advance);
-			return;
-		}
-		advance(x);
+	if (!has_reply(x) && (!x->endpoint->quick || !is_ready(x))) {
+		load_defer(x, advance);
+		return;
 	}
+	if (!has_reply(x))
+		advance(x);
 	reply_send(x);
 }
 
-static void count(struct exchange *x, uint64_t bytes_out)
+static void count(struct exchange *x)
 {
 	struct counters *c = &x->server->counters;
-	int class = x->reply.status / 100;
+	int class = httpd_status(x->http) / 100;
 
-	(void)bytes_out;
-	if (class < 0 || class >= STATUS_CLASSES)
-		class = 0;
-	atomic_fetch_add_explicit(&c->answers[x->route.kind][class], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->answers[x->route.kind][class < STATUS_CLASSES ? class : 0],
+		1,
+		memory_order_relaxed);
 }
 
-static void tell_access(struct exchange *x, bool complete, uint64_t bytes_out)
+static void tell_access(struct exchange *x, bool complete)
 {
 	const struct server_options *options = &x->server->options;
 	struct server_access line = {
@@ -145,10 +181,10 @@ static void tell_access(struct exchange *x, bool complete, uint64_t bytes_out)
 		.path = httpd_path(x->http),
 		.user = x->who.name,
 		.agent = httpd_header(x->http, "User-Agent"),
-		.status = x->reply.status,
+		.status = httpd_status(x->http),
 		.complete = complete,
-		.bytes_in = x->bytes_in,
-		.bytes_out = complete ? bytes_out : 0,
+		.bytes_in = httpd_bytes_in(x->http),
+		.bytes_out = httpd_bytes_out(x->http),
 		.ms = clock_mono_ms() - x->started_ms,
 	};
 
@@ -160,13 +196,12 @@ static void tell_access(struct exchange *x, bool complete, uint64_t bytes_out)
 static void done(struct httpd_request *r, void *ctx, bool complete)
 {
 	struct exchange *x = ctx;
-	uint64_t bytes_out = x->method == HTTPD_HEAD ? 0 : x->reply.len + x->reply.body.len;
 
 	(void)r;
 	if (x->run)
 		load_wait(x);
-	count(x, bytes_out);
-	tell_access(x, complete, bytes_out);
+	count(x);
+	tell_access(x, complete);
 	push_release(x);
 	load_release(x);
 	access_identity_clear(&x->who);

@@ -108,6 +108,8 @@ const char *httpd_method_text(const struct httpd_request *r); /* as sent: "PROPF
 const char *httpd_path(const struct httpd_request *r);        /* unescaped, without the query */
 /* The first value of a query's key, unescaped; NULL: not there; "" when it has no value. */
 const char *httpd_query(const struct httpd_request *r, const char *key);
+/* The n-th of a key that may be repeated, from 0. */
+const char *httpd_query_at(const struct httpd_request *r, const char *key, size_t n);
 /* A field by name without regard to case; NULL: not there. */
 const char *httpd_header(const struct httpd_request *r, const char *name);
 int64_t httpd_content_length(const struct httpd_request *r); /* -1: none, or chunked */

@@ -130,8 +130,6 @@ struct exchange {
 	bool known;  /* who asks was found out; only then the endpoint is asked */
 	bool opened; /* `open` is over */
 	bool whole;  /* the body is */
-	bool worked; /* `work` is over */
-	bool sent;   /* the reply went to the listener */
 	struct access_identity who;
 
 	void (*run)(struct exchange *x); /* of the worker that has it */
@@ -141,7 +139,6 @@ struct exchange {
 	struct store_upload *upload; /* held for this request; or NULL */
 	struct buf body;             /* of a manifest */
 	size_t held;                 /* bytes of SERVER_BODIES_MAX that are this body's */
-	uint64_t bytes_in;
 };
 
 static inline bool has_reply(const struct exchange *x)

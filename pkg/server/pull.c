@@ -11,10 +11,11 @@
 
 void base_reply(struct exchange *x)
 {
-	AUTO(buf_clear) struct buf body = BUF_INIT(sizeof("{}"));
+	static const char nothing[] = "{}";
+	AUTO(buf_clear) struct buf body = BUF_INIT(sizeof(nothing));
 
-	(void)buf_puts(&body, "{}", NULL);
-	reply_body(x, 200, "application/json", &body);
+	if (buf_puts(&body, nothing, NULL) == 0)
+		reply_body(x, 200, "application/json", &body);
 }
 
 /*

@@ -70,7 +70,7 @@ static void put_entry(struct listing *l, const struct entry *e)
 		jx_put_text(w, "artifactType", e->artifact_type);
 	if (e->annotations) {
 		jx_begin_object(w, "annotations");
-		(void)jx_each(e->annotations, put_annotation, w, NULL);
+		w->failed |= jx_each(e->annotations, put_annotation, w, NULL) < 0;
 		jx_end_object(w);
 	}
 	jx_end_object(w);

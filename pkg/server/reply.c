@@ -62,7 +62,6 @@ void reply_send(struct exchange *x)
 {
 	struct reply *reply = &x->reply;
 
-	x->sent = true;
 	/* Before the client hears of it: its next request may be for the same session. */
 	push_release(x);
 	for (size_t i = 0; i < reply->n_headers; i++)

@@ -186,7 +186,7 @@ def test_a_blob_is_pushed_whole(served, algorithm):
     check_blob(served, digest, BLOB)
 
 
-@pytest.mark.parametrize('data', [BLOB, b''])
+@pytest.mark.parametrize('data', [BLOB, b''], ids=['some', 'none'])
 def test_a_blob_is_pushed_by_one_post(served, data):
     digest = digest_of(data)
     answer = served.ask('POST', f'/v2/team/web/blobs/uploads/?digest={digest}', data, OCTETS)
@@ -570,7 +570,7 @@ def test_a_stop_lets_a_request_end(served):
     connection.send(BLOB[50000:])
     assert connection.getresponse().status == 202
     connection.close()
-    assert served.stop() == 0
+    assert served.process.wait(10) == 0
 
 
 def test_a_session_survives_a_restart(served):
