@@ -174,9 +174,9 @@ static void nothing_is_served_behind_a_request_that_was_refused(void **state)
 			fail_msg("%s\n-> %s", smuggled[i].request, r.head);
 		assert_string_equal(wire_field(&r, "Connection"), "close");
 		/* libmicrohttpd 0.9.75 has the header of its own refusals twice. */
-		while (!wire_is_over(fd, 5000)) {
+		if (!wire_is_over(fd, 5000)) {
 			wire_hear(fd, &r, false);
-			if (r.status != 0 && r.status != smuggled[i].status)
+			if (r.status != smuggled[i].status || !wire_is_over(fd, 5000))
 				fail_msg("%s\n-> behind it: %s", smuggled[i].request, r.head);
 		}
 		(void)close(fd);
