@@ -26,7 +26,7 @@ static struct MHD_Daemon *start_daemon(struct httpd *h)
 			       MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
 	const char *clients = h->tls ? httpd_tls_client_ca(h->tls) : NULL;
 	const struct MHD_OptionItem of_tls[] = {
-		{MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t)mhd_on_handshake, NULL},
+		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(intptr_t)mhd_on_handshake},
 		{MHD_OPTION_HTTPS_PRIORITIES,
 			0,
 			(void *)(intptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},

@@ -99,9 +99,9 @@ static ssize_t read_stream(void *ctx, uint64_t position, char *to, size_t room)
 {
 	struct stream *s = ctx;
 	struct httpd_request *r = s->request;
-	enum parked how = PARK_AGAIN;
+	enum parked how = request_enter(r);
 
-	while (how == PARK_AGAIN && !r->ended) {
+	while (how == PARK_AGAIN) {
 		const int64_t n = s->read(s->ctx, position, to, room);
 
 		if (n > 0) {

@@ -148,11 +148,14 @@ void request_free(struct httpd_request *r); /* when nobody refers to it */
 
 /* ---- httpd_wait.c ---- */
 enum parked {
-	PARK_GO,    /* it did not defer, or must not wait any more: then httpd_request.ended */
+	PARK_GO,    /* it did not defer */
 	PARK_AGAIN, /* was resumed in the meantime: call again */
-	PARK_WAITS, /* suspended: return to the library */
+	PARK_WAITS, /* suspended: return to the library, and touch nothing */
+	PARK_ENDED, /* it may not wait: call the handler no more */
 };
-/* After each callback of the handler. */
+/* Before the first of a callback's calls: PARK_AGAIN or PARK_ENDED. */
+enum parked request_enter(struct httpd_request *r);
+/* After each of them. */
 enum parked request_park(struct httpd_request *r);
 void request_unref(struct httpd_request *r);
 /* Lets a waiting request go on, to its end; what was owed may still come. */

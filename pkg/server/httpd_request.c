@@ -284,6 +284,8 @@ static void answer_unavailable(struct httpd_request *r)
 {
 	static const char text[] = "the server is being stopped\n";
 
+	if (r->answered)
+		return;
 	httpd_add_header(r, "Content-Type", "text/plain");
 	httpd_add_header(r, "Retry-After", "5");
 	httpd_answer(r, 503, text, sizeof(text) - 1);
@@ -292,15 +294,15 @@ static void answer_unavailable(struct httpd_request *r)
 /* True when the request was suspended. */
 static bool run_begin(struct httpd_request *r)
 {
+	enum parked how = request_enter(r);
 	struct httpd *h = r->httpd;
-	enum parked how;
 
-	do {
-		if (!r->answered && !r->ended)
+	while (how == PARK_AGAIN) {
+		if (!r->answered)
 			h->handler->begin(h->ctx, r, &r->ctx);
 		how = request_park(r);
-	} while (how == PARK_AGAIN);
-	if (r->ended && !r->answered)
+	}
+	if (how == PARK_ENDED)
 		answer_unavailable(r);
 	return how == PARK_WAITS;
 }
@@ -333,44 +335,44 @@ static enum MHD_Result answer_late(struct httpd_request *r)
 	return MHD_NO;
 }
 
+/* True when the request was suspended; the same bytes come again. */
+static bool run_body(struct httpd_request *r, const char *data, size_t n)
+{
+	enum parked how = request_enter(r);
+
+	while (how == PARK_AGAIN && !r->answered) {
+		if (r->httpd->handler->body(r, r->ctx, data, n) || r->answered)
+			return false;
+		httpd_defer(r);
+		how = request_park(r);
+	}
+	if (how == PARK_ENDED)
+		answer_unavailable(r);
+	return how == PARK_WAITS;
+}
+
 static enum MHD_Result take_body(struct httpd_request *r, const char *data, size_t *n)
 {
-	enum parked how = PARK_GO;
-
-	while (!r->dropping && !r->answered) {
-		bool taken = !r->ended && r->httpd->handler->body(r, r->ctx, data, *n);
-
-		if (taken || r->answered)
-			break;
-		if (!r->ended) {
-			httpd_defer(r);
-			how = request_park(r);
-		}
-		if (how == PARK_WAITS)
-			return MHD_YES;
-		if (r->ended)
-			answer_unavailable(r);
-	}
+	if (!r->dropping && run_body(r, data, *n))
+		return MHD_YES;
 	atomic_fetch_add(&r->httpd->bytes_in, *n);
 	r->taken += *n;
 	*n = 0;
-	if (r->answered && !r->dropping)
-		return answer_late(r);
-	return MHD_YES;
+	return r->answered && !r->dropping ? answer_late(r) : MHD_YES;
 }
 
 static enum MHD_Result end(struct httpd_request *r)
 {
-	enum parked how;
+	enum parked how = request_enter(r);
 
-	do {
-		if (!r->answered && !r->ended)
+	while (how == PARK_AGAIN) {
+		if (!r->answered)
 			r->httpd->handler->end(r, r->ctx);
 		how = request_park(r);
-	} while (how == PARK_AGAIN);
+	}
 	if (how == PARK_WAITS)
 		return MHD_YES;
-	if (!r->answered && r->ended)
+	if (how == PARK_ENDED)
 		answer_unavailable(r);
 	if (!r->answered)
 		httpd_answer(r, 500, NULL, 0); /* a handler that forgot to */

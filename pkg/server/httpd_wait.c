@@ -64,6 +64,16 @@ void httpd_resume(struct httpd_request *r)
 	unlock_unref(r);
 }
 
+enum parked request_enter(struct httpd_request *r)
+{
+	bool ended;
+
+	(void)pthread_mutex_lock(&r->lock);
+	ended = r->ended;
+	(void)pthread_mutex_unlock(&r->lock);
+	return ended ? PARK_ENDED : PARK_AGAIN;
+}
+
 enum parked request_park(struct httpd_request *r)
 {
 	enum parked how = PARK_GO;
@@ -74,6 +84,7 @@ enum parked request_park(struct httpd_request *r)
 		r->ended = true;
 	if (r->ended) {
 		r->again = false;
+		how = PARK_ENDED;
 	} else if (r->again) {
 		r->again = false;
 		how = PARK_AGAIN;

@@ -177,7 +177,7 @@ static inline bool wire_is_over(int fd, int ms)
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	char byte;
 
-	return poll(&p, 1, ms) == 1 && recv(fd, &byte, 1, 0) <= 0;
+	return poll(&p, 1, ms) == 1 && recv(fd, &byte, 1, MSG_PEEK) <= 0;
 }
 
 static inline void wire_sleep_ms(unsigned ms)
