@@ -37,10 +37,12 @@ static void find_endpoint(struct exchange *x)
 		if (e->method == method)
 			x->endpoint = e;
 	}
-	if (!there)
+	if (!there) {
 		reply_error_status(x, 404, API_UNSUPPORTED, "there is no such path in this API");
-	else if (!x->endpoint)
+	} else if (!x->endpoint) {
+		reply_header(x, "Allow", "%s", route_allow(x->route.kind));
 		reply_error(x, API_UNSUPPORTED, "this path does not take this method");
+	}
 }
 
 /* What the header tells: refused here, a request costs nothing. */
@@ -84,21 +86,31 @@ static bool has_body(const struct exchange *x)
 /* False: there is a reply. */
 static bool find_route(struct exchange *x)
 {
+	bool reads = x->method == HTTPD_GET || x->method == HTTPD_HEAD;
+
 	switch (route_parse(httpd_path(x->http), &x->route)) {
-	case -1:
-		reply_error(x, API_NAME_INVALID, "name");
-		return false;
-	case -2:
-		reply_error(x, API_DIGEST_INVALID, "digest");
-		return false;
-	case -3:
-		if (x->method == HTTPD_GET || x->method == HTTPD_HEAD)
-			reply_error(x, API_MANIFEST_UNKNOWN, "tag");
+	case ROUTE_FINE:
+		return true;
+	case ROUTE_BAD_NAME:
+		reply_error(x, API_NAME_INVALID, "the repository's name is malformed");
+		break;
+	case ROUTE_BAD_TAG:
+		/* The old conformance suite asks for such a one, and wants to hear 404. */
+		if (reads)
+			reply_error(x, API_MANIFEST_UNKNOWN, "no manifest can have this tag");
 		else
-			reply_error(x, API_TAG_INVALID, "tag");
-		return false;
+			reply_error(x, API_TAG_INVALID, "the tag is malformed");
+		break;
+	case ROUTE_BAD_DIGEST:
+		reply_error(x,
+			API_DIGEST_INVALID,
+			"the digest is malformed, or of an algorithm that cannot be verified");
+		break;
+	case ROUTE_BAD_UPLOAD:
+		reply_error(x, API_BLOB_UPLOAD_UNKNOWN, "no upload has such a name");
+		break;
 	}
-	return true;
+	return false;
 }
 
 static struct exchange *exchange_new(struct server *s, struct httpd_request *r)

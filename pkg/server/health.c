@@ -56,21 +56,6 @@ void health_ready(struct exchange *x)
 		reply_text(x, 200, "ok");
 }
 
-static const char *const route_names[ROUTE_MAX_] = {
-	[ROUTE_NONE] = "none",
-	[ROUTE_BASE] = "base",
-	[ROUTE_MANIFEST] = "manifest",
-	[ROUTE_BLOB] = "blob",
-	[ROUTE_UPLOADS] = "upload_begin",
-	[ROUTE_UPLOAD] = "upload",
-	[ROUTE_TAGS] = "tags",
-	[ROUTE_REFERRERS] = "referrers",
-	[ROUTE_CATALOG] = "catalog",
-	[ROUTE_HEALTHZ] = "healthz",
-	[ROUTE_READYZ] = "readyz",
-	[ROUTE_METRICS] = "metrics",
-};
-
 /* The text so far; what does not fit is left out, and `whole` says so. */
 struct metrics {
 	struct buf text;
@@ -115,7 +100,7 @@ static void put_answers(struct metrics *m, const struct counters *c)
 				put(m,
 					"regmirror_http_requests_total{route=\"%s\",class=\"%zuxx\"}"
 					" %ju\n",
-					route_names[route],
+					route_name((enum route_kind)route),
 					class,
 					(uintmax_t)n);
 		}

@@ -14,6 +14,7 @@
 
 #include "oci/hasher.h"
 #include "server/access.h"
+#include "server/hot.h"
 #include "server/htpasswd.h"
 #include "server/httpd.h"
 #include "server/range.h"
@@ -115,8 +116,8 @@ struct push {
 	bool has_digest;
 	struct digest digest;
 	bool has_range;
-	uint64_t first, last; /* offsets in the blob, of the body */
-	uint64_t taken;       /* bytes of the body so far */
+	struct range range; /* of the body in the blob */
+	uint64_t taken;     /* bytes of the body so far */
 };
 
 struct exchange {
@@ -240,6 +241,7 @@ struct server {
 	struct httpd *httpd;
 	struct workers *workers;
 	struct htpasswd *htpasswd; /* NULL: none */
+	struct hot *hot;
 	pthread_mutex_t job_lock;
 	pthread_cond_t job_done;
 	_Atomic unsigned waiting; /* requests that a worker has or will have */
@@ -249,6 +251,9 @@ struct server {
 	struct upkeep upkeep;
 	struct counters counters;
 };
+
+/* Tags or manifests of the store changed, and nobody was told yet. */
+void server_changed(struct server *s);
 
 static inline struct store *store_of(const struct exchange *x)
 {

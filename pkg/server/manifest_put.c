@@ -172,7 +172,7 @@ void manifest_put_work(struct exchange *x)
 	if (rc == 0) {
 		atomic_fetch_add_explicit(
 			&x->server->counters.pushed_manifests, 1, memory_order_relaxed);
-		upkeep_tags_moved(x->server);
+		server_changed(x->server);
 		reply_created(x, &digest, &view);
 	} else if (rc == -ERR_NOTFOUND) {
 		reply_what_is_missing(x, &view, &err);

@@ -32,43 +32,66 @@ static void blob_is_missing(struct exchange *x, const struct error *why)
 	reply_error(x, API_BLOB_UNKNOWN, "%s", error_text(why));
 }
 
+#define ETAG_MAX (DIGEST_STR_MAX + 2) /* chars, with the NUL: the digest in quotes */
+
+static const char *etag_of(const struct digest *digest, char etag[static ETAG_MAX])
+{
+	char text[DIGEST_STR_MAX];
+
+	(void)snprintf(etag, ETAG_MAX, "\"%s\"", digest_format(digest, text));
+	return etag;
+}
+
 /* The headers that both have, and whether the client has the content already: then 304 is replied.
  */
 static bool is_unchanged(struct exchange *x, const struct digest *digest)
 {
-	char text[DIGEST_STR_MAX];
+	char etag[ETAG_MAX];
 
-	(void)digest_format(digest, text);
-	reply_header(x, "Docker-Content-Digest", "%s", text);
-	reply_header(x, "ETag", "\"%s\"", text);
+	reply_digest_header(x, "Docker-Content-Digest", digest);
+	reply_header(x, "ETag", "%s", etag_of(digest, etag));
 	if (x->route.has_digest)
 		reply_header(x, "Cache-Control", IMMUTABLE);
-	if (!etag_matches(httpd_header(x->http, "If-None-Match"), text))
+	if (!etag_matches(httpd_header(x->http, "If-None-Match"), etag))
 		return false;
 	reply_empty(x, 304);
 	return true;
 }
 
+static int find_manifest(struct exchange *x, struct hot_manifest *ret, struct error *err)
+{
+	const struct route *route = &x->route;
+	struct hot *hot = x->server->hot;
+	uint64_t asked;
+	int rc = 0;
+
+	if (hot_get(hot, route, ret))
+		return 0;
+	asked = hot_now(hot);
+	ret->digest = route->digest;
+	if (!route->has_digest)
+		rc = store_tag_get(store_of(x), route->repository, route->tag, &ret->digest, err);
+	if (rc == 0)
+		rc = store_manifest_get(
+			store_of(x), route->repository, &ret->digest, &ret->bytes, ret->type, err);
+	if (rc == 0)
+		hot_put(hot, route, asked, ret);
+	return rc;
+}
+
 void pull_manifest(struct exchange *x)
 {
 	AUTO(error_clear) struct error err = ERROR_INIT;
-	AUTO(buf_clear) struct buf bytes = BUF_INIT(MANIFEST_MAX);
-	const struct route *route = &x->route;
-	char type[MEDIA_TYPE_MAX + 1];
-	struct digest digest = route->digest;
-	int rc = 0;
+	struct hot_manifest found = {.bytes = BUF_INIT(MANIFEST_MAX)};
+	int rc = find_manifest(x, &found, &err);
 
-	if (!route->has_digest)
-		rc = store_tag_get(store_of(x), route->repository, route->tag, &digest, &err);
-	if (rc == 0)
-		rc = store_manifest_get(
-			store_of(x), route->repository, &digest, &bytes, type, &err);
 	if (rc == -ERR_NOTFOUND)
 		manifest_is_missing(x, &err);
 	else if (rc < 0)
 		reply_failure(x, &err);
-	else if (!is_unchanged(x, &digest))
-		reply_body(x, 200, type, &bytes);
+	else if (!is_unchanged(x, &found.digest))
+		reply_body(x, 200, found.type, &found.bytes);
+	buf_clear(&found.bytes);
 }
 
 /* All of it, or the part that was asked for; fd is -1 with HEAD. */
@@ -76,9 +99,12 @@ static void reply_blob(struct exchange *x, int fd, uint64_t size)
 {
 	const char *range = x->method == HTTPD_GET ? httpd_header(x->http, "Range") : NULL;
 	struct range part = {.first = 0};
+	char etag[ETAG_MAX];
 
+	if (!if_range_holds(httpd_header(x->http, "If-Range"), etag_of(&x->route.digest, etag)))
+		range = NULL;
 	reply_header(x, "Accept-Ranges", "bytes");
-	switch (range_parse(range, size, &part)) {
+	switch (range_of_request(range, size, &part)) {
 	case RANGE_NONE:
 		reply_header(x, "Content-Type", "application/octet-stream");
 		reply_file(x, 200, fd, 0, size);

@@ -73,21 +73,27 @@ static void check_size(struct exchange *x)
 		reply_error_status(x, 413, API_SIZE_INVALID, "no blob is as large as that");
 }
 
+/* Bytes that Content-Range announces. */
+static uint64_t piece_size(const struct push *p)
+{
+	return p->range.last - p->range.first + 1;
+}
+
 static void check_range(struct exchange *x)
 {
+	AUTO(error_clear) struct error err = ERROR_INIT;
 	const char *text = httpd_header(x->http, "Content-Range");
 	int64_t length = httpd_content_length(x->http);
 	struct push *p = &x->push;
 
 	if (!text)
 		return;
-	if (content_range_parse(text, &p->first, &p->last) < 0) {
-		reply_error_status(
-			x, 416, API_BLOB_UPLOAD_INVALID, "Content-Range is not <first>-<last>");
+	if (range_of_piece(text, &p->range, &err) < 0) {
+		reply_error_status(x, 416, API_BLOB_UPLOAD_INVALID, "%s", error_text(&err));
 		return;
 	}
 	p->has_range = true;
-	if (length >= 0 && (uint64_t)length != p->last - p->first + 1)
+	if (length >= 0 && (uint64_t)length != piece_size(p))
 		reply_error(x,
 			API_SIZE_INVALID,
 			"Content-Range and Content-Length say different lengths");
@@ -180,14 +186,14 @@ void push_resume(struct exchange *x)
 	}
 	hold(x, u);
 	size = store_upload_size(u);
-	if (!x->push.has_range || x->push.first == size)
+	if (!x->push.has_range || x->push.range.first == size)
 		return;
 	reply_session(x);
 	reply_error_status(x,
 		416,
 		API_BLOB_UPLOAD_INVALID,
 		"the piece begins at byte %ju, and the upload ends at byte %ju",
-		(uintmax_t)x->push.first,
+		(uintmax_t)x->push.range.first,
 		(uintmax_t)size);
 }
 
@@ -198,7 +204,7 @@ void push_take(struct exchange *x, const void *data, size_t n)
 
 	if (!x->upload) /* the body of a request that has no use for one */
 		return;
-	if (p->has_range && n > p->last - p->first + 1 - p->taken) {
+	if (p->has_range && n > piece_size(p) - p->taken) {
 		reply_session(x);
 		reply_error(x, API_SIZE_INVALID, "more bytes than Content-Range says");
 	} else if (store_upload_write(x->upload, data, n, &err) < 0) {
@@ -213,7 +219,7 @@ static bool is_whole(struct exchange *x)
 {
 	const struct push *p = &x->push;
 
-	if (!p->has_range || p->taken == p->last - p->first + 1)
+	if (!p->has_range || p->taken == piece_size(p))
 		return true;
 	reply_session(x);
 	reply_error(x, API_SIZE_INVALID, "fewer bytes than Content-Range says");

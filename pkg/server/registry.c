@@ -11,6 +11,7 @@ static void server_free(struct server *s)
 	upkeep_stop(s);
 	workers_free(s->workers);
 	htpasswd_free(s->htpasswd);
+	hot_free(s->hot);
 	(void)pthread_mutex_destroy(&s->parse_lock);
 	(void)pthread_mutex_destroy(&s->job_lock);
 	(void)pthread_cond_destroy(&s->job_done);
@@ -43,6 +44,7 @@ int server_start(const struct server_options *options, struct server **ret, stru
 	int rc = 0;
 
 	s->options = *options;
+	s->hot = hot_new();
 	(void)pthread_mutex_init(&s->parse_lock, NULL);
 	(void)pthread_mutex_init(&s->job_lock, NULL);
 	(void)pthread_cond_init(&s->job_done, NULL);
@@ -59,6 +61,12 @@ int server_start(const struct server_options *options, struct server **ret, stru
 		return rc;
 	*ret = steal(&s);
 	return 0;
+}
+
+void server_changed(struct server *s)
+{
+	hot_changed(s->hot);
+	upkeep_tags_moved(s);
 }
 
 const char *server_address(const struct server *s)

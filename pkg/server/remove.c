@@ -22,7 +22,7 @@ void remove_manifest(struct exchange *x)
 	} else if (rc < 0) {
 		reply_failure(x, &err);
 	} else {
-		upkeep_tags_moved(x->server);
+		server_changed(x->server);
 		reply_empty(x, 202);
 	}
 }

@@ -358,10 +358,11 @@ def test_an_index_may_lack_children_only_where_that_is_allowed(make_served):
 
 
 def test_a_manifest_of_4_mib_is_taken_and_a_larger_one_is_not(served):
-    _, small = image(served, annotations={'padding': ''})
+    filling = {str(n): 'x' * 10000 for n in range(418)}
+    _, small = image(served, annotations={**filling, 'padding': ''})
     limit = 4 * 1024 * 1024
     for size, expected in ((limit, 201), (limit + 1, 413)):
-        _, manifest = image(served, annotations={'padding': 'x' * (size - len(small))})
+        _, manifest = image(served, annotations={**filling, 'padding': 'x' * (size - len(small))})
         assert len(manifest) == size
         assert put_manifest(served, manifest, 'big').status == expected
         answer = served.ask('PUT', '/v2/team/web/manifests/chunked', pieces(manifest, 60000),
