@@ -116,16 +116,10 @@ void reply_missing(struct exchange *x, const struct digest *missing, size_t n)
  */
 void reply_failure(struct exchange *x, const struct error *err)
 {
-	const struct server_options *options = &x->server->options;
+	AUTO_FREE char *what =
+		xasprintf("%s %.300s", httpd_method_text(x->http), httpd_path(x->http));
 
-	if (options->trouble) {
-		AUTO_FREE char *text = xasprintf("%s %.300s: %s",
-			httpd_method_text(x->http),
-			httpd_path(x->http),
-			error_text(err));
-
-		options->trouble(options->ctx, text);
-	}
+	server_trouble(x->server, what, err);
 	if (err->sys == ENOSPC || err->sys == EDQUOT) {
 		reply_error_status(x, 507, API_UNAVAILABLE, "there is no space left in the store");
 	} else if (err->code == ERR_BUSY || err->code == ERR_TEMP) {

@@ -191,7 +191,7 @@ static void tell_access(struct exchange *x, bool complete)
 		.peer = httpd_peer(x->http),
 		.method = httpd_method_text(x->http),
 		.path = httpd_path(x->http),
-		.user = x->who.name,
+		.user = x->who,
 		.agent = httpd_header(x->http, "User-Agent"),
 		.status = httpd_status(x->http),
 		.complete = complete,
@@ -216,7 +216,7 @@ static void done(struct httpd_request *r, void *ctx, bool complete)
 	tell_access(x, complete);
 	push_release(x);
 	load_release(x);
-	access_identity_clear(&x->who);
+	free(x->who);
 	reply_clear(&x->reply);
 	buf_clear(&x->body);
 	free(x);

@@ -13,7 +13,6 @@
 #include <stdatomic.h>
 
 #include "oci/hasher.h"
-#include "server/access.h"
 #include "server/hot.h"
 #include "server/htpasswd.h"
 #include "server/httpd.h"
@@ -131,7 +130,7 @@ struct exchange {
 	bool known;  /* who asks was found out; only then the endpoint is asked */
 	bool opened; /* `open` is over */
 	bool whole;  /* the body is */
-	struct access_identity who;
+	char *who;   /* a user, a certificate's name; NULL: anonymous */
 
 	void (*run)(struct exchange *x); /* of the worker that has it */
 	bool with_worker;                /* server's job_lock, once it is true */
@@ -252,6 +251,8 @@ struct server {
 	struct counters counters;
 };
 
+/* Tells of what failed and nobody waits for. */
+void server_trouble(struct server *s, const char *what, const struct error *err);
 /* Tags or manifests of the store changed, and nobody was told yet. */
 void server_changed(struct server *s);
 

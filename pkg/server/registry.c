@@ -63,6 +63,14 @@ int server_start(const struct server_options *options, struct server **ret, stru
 	return 0;
 }
 
+void server_trouble(struct server *s, const char *what, const struct error *err)
+{
+	AUTO_FREE char *text = xasprintf("%s: %s", what, error_text(err));
+
+	if (s->options.trouble)
+		s->options.trouble(s->options.ctx, text);
+}
+
 void server_changed(struct server *s)
 {
 	hot_changed(s->hot);
@@ -77,11 +85,9 @@ const char *server_address(const struct server *s)
 int server_reload(struct server *s, struct error *err)
 {
 	int rc = httpd_reload(s->httpd, err);
+	int users = s->htpasswd ? htpasswd_reload(s->htpasswd, rc < 0 ? NULL : err) : 0;
 
-	if (!s->htpasswd)
-		return rc;
-	return rc < 0 ? (void)htpasswd_reload(s->htpasswd, NULL),
-	       rc     : htpasswd_reload(s->htpasswd, err);
+	return rc < 0 ? rc : users;
 }
 
 void server_stop(struct server *s, uint64_t grace_ms)

@@ -2,8 +2,9 @@
  * registry.h - the built-in registry: the distribution API over a store.
  *
  * All of distribution-spec 1.1, and of what follows it what costs little (guides/protocol.md 1.12):
- * pull, push in every form, mounts, tags, referrers, deletes, the catalog.  Anybody may pull; who
- * may push says server/access.h.  Beside the API there are /healthz, /readyz and /metrics.
+ * pull, push in every form, mounts, tags, referrers, deletes, the catalog.  Anybody may pull; with
+ * htpasswd or client_ca, only who has a name there or a certificate may push.  Beside the API there
+ * are /healthz, /readyz and /metrics.
  *
  * Requests are answered on the listener's threads where that takes a look into the index and at
  * most a small file; what waits for the disk runs on threads of the server's own.  When too many

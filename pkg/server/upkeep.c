@@ -6,7 +6,6 @@
 
 #include "server/internal.h"
 #include "util/clock.h"
-#include "util/mem.h"
 
 #define LAYOUT_DELAY_MS 500 /* many tags of one push, one writing */
 #define SWEEP_MS        (3600 * 1000)
@@ -29,21 +28,13 @@ static void wait_ms(struct upkeep *u, uint64_t ms)
 	(void)pthread_cond_timedwait(&u->changed, &u->lock, &until);
 }
 
-static void tell(const struct server *s, const char *what, const struct error *err)
-{
-	AUTO_FREE char *text = xasprintf("%s: %s", what, error_text(err));
-
-	if (s->options.trouble)
-		s->options.trouble(s->options.ctx, text);
-}
-
 /* What fails is tried again with the next change, or at the next start. */
 static void write_layouts(struct server *s)
 {
 	AUTO(error_clear) struct error err = ERROR_INIT;
 
 	if (store_layouts_write(s->options.store, &err) < 0)
-		tell(s, "layouts", &err);
+		server_trouble(s, "layouts", &err);
 }
 
 static void sweep_uploads(struct server *s)
@@ -52,7 +43,7 @@ static void sweep_uploads(struct server *s)
 	uint32_t n = 0;
 
 	if (store_uploads_sweep(s->options.store, UPLOAD_AGE_SEC, &n, &err) < 0)
-		tell(s, "old uploads", &err);
+		server_trouble(s, "old uploads", &err);
 }
 
 static void *run(void *arg)
