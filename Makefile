@@ -247,6 +247,7 @@ bench: $(BINS) $(BENCHES)     ## microbenchmarks, and a small comparison with sk
 # ---- shipping --------------------------------------------------------------------------
 MAN1      := $(wildcard cmd/*/*.1)
 MAN5      := $(wildcard conf/*.5)
+SYSTEMD   := $(wildcard systemd/*.service systemd/*.socket systemd/*.timer)
 install: all                  ## install under $(DESTDIR)$(prefix)
 	install -D -m 755 -t $(DESTDIR)$(bindir) $(BINS)
 	$(if $(MAN1),install -D -m 644 -t $(DESTDIR)$(mandir)/man1 $(MAN1))
@@ -255,14 +256,14 @@ install: all                  ## install under $(DESTDIR)$(prefix)
 	install -D -m 644 -t $(DESTDIR)$(docdir) $(wildcard README.md CONTRIBUTING.md)
 	install -D -m 644 systemd/regmirror.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/regmirror.conf
 	install -D -m 644 systemd/regmirror.tmpfiles $(DESTDIR)$(prefix)/lib/tmpfiles.d/regmirror.conf
-	install -D -m 644 -t $(DESTDIR)$(unitdir) $(wildcard systemd/*.service systemd/*.timer)
+	install -D -m 644 -t $(DESTDIR)$(unitdir) $(SYSTEMD)
 	sed -i 's|/usr/bin/regmirror|$(bindir)/regmirror|' $(patsubst systemd/%,$(DESTDIR)$(unitdir)/%,$(wildcard systemd/*.service))
 	@for p in $(PROGS); do if text=$$($(O)/bin/$$p completion bash 2>/dev/null); then \
 	  mkdir -p $(DESTDIR)$(compdir) && printf '%s\n' "$$text" > $(DESTDIR)$(compdir)/$$p; fi; done
 uninstall:
 	rm -f $(PROGS:%=$(DESTDIR)$(bindir)/%) $(PROGS:%=$(DESTDIR)$(compdir)/%) \
 	  $(patsubst %,$(DESTDIR)$(mandir)/man1/%,$(notdir $(MAN1))) $(patsubst %,$(DESTDIR)$(mandir)/man5/%,$(notdir $(MAN5))) \
-	  $(patsubst systemd/%,$(DESTDIR)$(unitdir)/%,$(wildcard systemd/*.service systemd/*.timer)) \
+	  $(patsubst systemd/%,$(DESTDIR)$(unitdir)/%,$(SYSTEMD)) \
 	  $(DESTDIR)$(prefix)/lib/sysusers.d/regmirror.conf $(DESTDIR)$(prefix)/lib/tmpfiles.d/regmirror.conf
 	rm -rf $(DESTDIR)$(docdir)/examples $(DESTDIR)$(docdir)/README.md $(DESTDIR)$(docdir)/CONTRIBUTING.md
 dist:                         ## reproducible source tarball

@@ -47,11 +47,12 @@ void stop_on_signals(void);
 NODISCARD int program_config(const struct program *program, struct config **ret, struct error *err);
 
 extern const struct opt sync_opts[], plan_opts[], copy_opts[], bench_opts[], status_opts[],
-	gc_opts[], config_opts[], kubeadm_opts[];
+	serve_opts[], gc_opts[], config_opts[], kubeadm_opts[];
 int cmd_sync(struct program *program, int argc, char **argv, struct error *err);
 int cmd_plan(struct program *program, int argc, char **argv, struct error *err);
 int cmd_copy(struct program *program, int argc, char **argv, struct error *err);
 int cmd_bench(struct program *program, int argc, char **argv, struct error *err);
+int cmd_serve(struct program *program, int argc, char **argv, struct error *err);
 int cmd_status(struct program *program, int argc, char **argv, struct error *err);
 int cmd_gc(struct program *program, int argc, char **argv, struct error *err);
 int cmd_config(struct program *program, int argc, char **argv, struct error *err);

@@ -26,8 +26,11 @@
 #define HTTPD_POOL            ((size_t)32 * 1024) /* bytes of a connection (server.md 1.2, 1.3) */
 #define HTTPD_BACKLOG         4096                /* (server.md 1.3) */
 #define HTTPD_CONNECTIONS_MAX 16384               /* default of the listener's limit */
-#define HTTPD_IDLE_SEC        75                  /* keep-alive without a request; as CDNs do */
-#define HTTPD_STALL_SEC       30                  /* no byte of a header or body, either way */
+/* For the whole of a header, from the end of the answer before: also keep-alive's time, as CDNs
+ * have it. */
+#define HTTPD_IDLE_SEC 75
+/* Without a byte of a body, either way; 16 KiB in four times that. */
+#define HTTPD_STALL_SEC 30
 
 struct httpd;
 struct httpd_request;
@@ -43,14 +46,22 @@ enum httpd_method {
 };
 
 struct httpd_handler {
-	/* *ret_ctx is the request's from here to done().  May answer; then no body is taken. */
+	/*
+	 * *ret_ctx is the request's from here to done(), NULL before.  May answer; then no body
+	 * is taken.  May defer, before the client is told to send its body: begin() is called
+	 * again then, with *ret_ctx as it was left.
+	 */
 	void (*begin)(void *server_ctx, struct httpd_request *r, void **ret_ctx);
-	/* A piece of the body, in order.  May answer: the rest is dropped.  False: not now; the
-	 * same bytes come again after httpd_resume(). */
+	/*
+	 * A piece of the body, in order.  May answer: the rest is dropped, or, when there is much
+	 * of it, the connection is closed behind the answer (which httpd_answer() must have given
+	 * then).  False: not now; the same bytes come again after httpd_resume().
+	 */
 	bool (*body)(struct httpd_request *r, void *ctx, const void *data, size_t n);
 	/* The body is whole (or there is none): answers, or httpd_defer()s. */
 	void (*end)(struct httpd_request *r, void *ctx);
-	/* The answer is out, or the client is gone (`complete` false). */
+	/* The kernel has the whole answer, or the client is gone (`complete` false).  Before a
+	 * stream's free_ctx(). */
 	void (*done)(struct httpd_request *r, void *ctx, bool complete);
 };
 
@@ -63,6 +74,8 @@ struct httpd_options {
 	unsigned connections; /* 0: HTTPD_CONNECTIONS_MAX; beyond it connections are closed */
 	const struct httpd_handler *handler;
 	void *ctx;
+	/* Milliseconds; 0: HTTPD_IDLE_SEC and HTTPD_STALL_SEC.  For tests. */
+	uint32_t idle_ms, stall_ms;
 };
 
 /* Listens and serves from its own threads when it returns.  ERR_USAGE (address, certificate),
@@ -83,6 +96,7 @@ struct httpd_stats {
 	unsigned connections;         /* open now */
 	unsigned requests;            /* under way now */
 	uint64_t requests_total;      /* since the start */
+	uint64_t refused_total;       /* connections and requests that no handler saw */
 	uint64_t bytes_in, bytes_out; /* of bodies */
 };
 struct httpd_stats httpd_stats(const struct httpd *h);
@@ -94,6 +108,8 @@ const char *httpd_method_text(const struct httpd_request *r); /* as sent: "PROPF
 const char *httpd_path(const struct httpd_request *r);        /* unescaped, without the query */
 /* The first value of a query's key, unescaped; NULL: not there; "" when it has no value. */
 const char *httpd_query(const struct httpd_request *r, const char *key);
+/* The n-th of a key that may be repeated, from 0. */
+const char *httpd_query_at(const struct httpd_request *r, const char *key, size_t n);
 /* A field by name without regard to case; NULL: not there. */
 const char *httpd_header(const struct httpd_request *r, const char *name);
 int64_t httpd_content_length(const struct httpd_request *r); /* -1: none, or chunked */
@@ -106,7 +122,7 @@ const char *httpd_client_name(const struct httpd_request *r);
 
 /* Before the answer; copied. */
 void httpd_add_header(struct httpd_request *r, const char *name, const char *value);
-/* Bytes are copied.  With HEAD only the length counts. */
+/* Bytes are copied.  With HEAD and 304 only the length counts, and body may be NULL. */
 void httpd_answer(struct httpd_request *r, int status, const void *body, size_t len);
 /* fd is taken over, and closed after; bytes [offset, offset+len) of it, by sendfile where it can
  * be. */
@@ -122,8 +138,18 @@ void httpd_answer_stream(struct httpd_request *r, int status, uint64_t size, htt
 
 /*
  * The request waits: no callback comes until httpd_resume(), which any thread may call, once for
- * each defer; end() is then called again (or body(), when that said "not now").  A client that goes
- * away meanwhile is noticed after.
+ * each defer, even before it; begin() or end() is then called again (or body() or read(), which
+ * defer by saying "not now").  A client that goes away meanwhile is noticed after; but a stream
+ * that waits is ended, and its free_ctx() called, within seconds, and the resume that is then owed
+ * does nothing.
  */
 void httpd_defer(struct httpd_request *r);
 void httpd_resume(struct httpd_request *r);
+/* Whether the client went away, as far as could be seen (once a second): the work may stop. */
+bool httpd_is_gone(const struct httpd_request *r);
+
+/* ---- for the log, in done() ---- */
+int httpd_status(const struct httpd_request *r);        /* 0: no answer was given */
+uint64_t httpd_bytes_in(const struct httpd_request *r); /* of the body */
+/* Of the body; of one that is not complete only a stream's are known. */
+uint64_t httpd_bytes_out(const struct httpd_request *r);

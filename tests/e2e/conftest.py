@@ -15,6 +15,7 @@ import certs            # noqa: E402
 import faulty           # noqa: E402
 import images           # noqa: E402
 import registries       # noqa: E402
+import served           # noqa: E402
 import token_server     # noqa: E402
 
 PROGRAM = os.environ.get('REGMIRROR') or os.path.join(os.path.dirname(TESTS), 'build', 'bin', 'regmirror')
@@ -180,6 +181,24 @@ def make_token_server(tmp_path, authority):
     yield make
     for server in started:
         server.stop()
+
+
+@pytest.fixture
+def make_served(tmp_path, run):
+    """make_served(**options of served.Served) starts the program's own registry."""
+    started = []
+
+    def make(corpus=None, start=True, **options):
+        server = served.Served(PROGRAM, str(tmp_path / f'served{len(started)}'), run.env, **options)
+        started.append(server)
+        if start:
+            server.start()
+        if corpus:
+            corpus.push(server.client())
+        return server
+    yield make
+    for server in started:
+        server.kill()
 
 
 @pytest.fixture
