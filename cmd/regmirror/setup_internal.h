@@ -26,6 +26,7 @@ struct setup {
 	size_t n_rules;
 	struct pattern **private_patterns;
 	size_t n_private;
+	struct map *private_hosts; /* that hold names which are private -> itself */
 };
 
 void setup_rules_free(struct setup *s);

@@ -108,3 +108,26 @@ def test_a_mirror_that_is_a_black_hole_costs_one_time_out_and_not_one_for_each_r
     with Hole() as hole:
         run_in(run, 20, setups.configuration(source, [target], mirrors=[hole], upstream={'choose': mode}))
     assert client.differences(c, target.client()) == []
+
+
+# ---- private names -----------------------------------------------------------------------------------
+@pytest.mark.parametrize('pattern', ['{}/**', '{}/many/*', '*/many/app0'])
+def test_private_names_never_go_through_a_shared_proxy(run, make_faulty, pattern):
+    """The proxy is not there: what goes its way fails."""
+    source = make_faulty(corpus=apps(1))
+    config = setups.configuration(source, ['store'], settings={'private': [pattern.format(source.host)],
+                                                               'proxy': {'url': 'http://127.0.0.1:1'}})
+    run('sync', config=config).ok()
+    assert run('sync', config={**config, 'private': []}).code == 1
+
+
+@pytest.mark.parametrize('host', ['LOCALHOST', 'localhost'])
+def test_a_name_is_private_however_its_host_is_written(run, make_faulty, host):
+    c = apps(3, index=True)
+    source, mirror = make_faulty(corpus=c), make_faulty(corpus=c)
+    config = setups.configuration(source, ['store'], mirrors=[mirror], settings={'private': ['localhost:*/**']})
+    name = source.host.replace('127.0.0.1', host)
+    config['registries'][name] = {'tls': 'off'}
+    config['upstreams']['up']['authority'] = name
+    run('sync', config=config).ok()
+    assert mirror.asked() == [] and source.asked('GET', '/blobs/')
