@@ -15,7 +15,7 @@ struct setup {
 	struct state *state;
 	struct store *store;
 	struct credentials *credentials;
-	struct map *registries; /* host -> struct registry */
+	struct map *registries; /* host and its entry in the configuration -> struct registry */
 
 	struct source_set **sets;
 	size_t n_sets, cap_sets;

@@ -191,8 +191,10 @@ int setup_registry(struct setup *s, const char *name, struct registry **ret, str
 {
 	AUTO_FREE char *host = host_part(name);
 	const struct config_registry *config = config_registry_of(s->config, name);
+	/* Below one path the host may know us by another name than below the next. */
+	AUTO_FREE char *key = xasprintf("%s %s", host, config ? config->host : "");
 	struct registry_options options = {.host = host, .plain = config && !config->tls};
-	struct registry *r = map_get_str(s->registries, host);
+	struct registry *r = map_get_str(s->registries, key);
 	int rc;
 
 	if (r) {
@@ -208,7 +210,7 @@ int setup_registry(struct setup *s, const char *name, struct registry **ret, str
 		rc = registry_new(s->loop, &options, &r, err);
 	if (rc < 0)
 		return error_wrap(err, rc, "registry %s", name);
-	map_put_str(s->registries, host, r);
+	map_put_str(s->registries, key, r);
 	*ret = r;
 	return 0;
 }

@@ -2,6 +2,7 @@
 Several sources at once: who is asked, what is remembered of them, and that a bad one among them
 costs neither time nor truth.
 """
+import base64
 import os
 import socket
 import sqlite3
@@ -13,7 +14,7 @@ import client
 import faults
 import images
 import setups
-from scenes import noise
+from scenes import app, noise
 
 MIB = 1 << 20
 
@@ -131,3 +132,19 @@ def test_a_name_is_private_however_its_host_is_written(run, make_faulty, host):
     config['upstreams']['up']['authority'] = name
     run('sync', config=config).ok()
     assert mirror.asked() == [] and source.asked('GET', '/blobs/')
+
+
+# ---- one host, several entries -------------------------------------------------------------------------
+def test_below_each_path_of_a_host_its_own_user_is_used(run, make_faulty):
+    c = images.Corpus()
+    for name in ('a/app', 'b/app'):
+        app(c, name, 1024)
+    source = make_faulty(corpus=c, auth='basic', users={'user-a': 'secret-a', 'user-b': 'secret-b'})
+    config = setups.configuration(source, ['store'])
+    config['registries'] = {f'{source.host}/{x}': {'tls': 'off', 'username': f'user-{x}', 'password': f'secret-{x}'} for x in 'ab'}
+    config['upstreams'] = {x: {'authority': f'{source.host}/{x}'} for x in 'ab'}
+    config['sync'] = [{'name': x, 'from': x, 'to': ['box'], 'repositories': ['app'], 'rename': f'{x}/app'} for x in 'ab']
+    run('sync', config=config).ok()
+    for x in 'ab':
+        seen = {q.authorization for q in source.asked('.*', f'/v2/{x}/') if q.authorization}
+        assert seen == {'Basic ' + base64.b64encode(f'user-{x}:secret-{x}'.encode()).decode()}
