@@ -91,6 +91,7 @@ int setup_new(const struct config *config, const char *what, unsigned flags, str
 	s->config = config;
 	s->read_only = flags & SETUP_READ_ONLY;
 	s->state_fd = s->lock_fd = s->spool_fd = s->scratch_fd = -1;
+	s->private_hosts = map_new(NULL);
 	s->registries = map_new((void (*)(void *))registry_free);
 	s->listings = map_new(kubeadm_listing_free);
 	for (size_t i = 0; i < config->n_registries; i++) {
@@ -136,6 +137,7 @@ void setup_free(struct setup *s)
 	setup_rules_free(s);
 	map_free(s->registries);
 	map_free(s->listings);
+	map_free(s->private_hosts);
 	http_loop_free(s->loop);
 	store_close(s->store);
 	remove_temporary(s);

@@ -15,7 +15,7 @@ struct setup {
 	struct state *state;
 	struct store *store;
 	struct credentials *credentials;
-	struct map *registries; /* host -> struct registry */
+	struct map *registries; /* host and its entry in the configuration -> struct registry */
 	struct map *listings;   /* upstream -> struct kubeadm_listing */
 
 	struct source_set **sets;
@@ -27,6 +27,7 @@ struct setup {
 	size_t n_rules;
 	struct pattern **private_patterns;
 	size_t n_private;
+	struct map *private_hosts; /* that hold names which are private -> itself */
 };
 
 void setup_rules_free(struct setup *s);

@@ -1,6 +1,8 @@
 /* setup_rules.c - registries, upstreams, targets and rules out of the configuration. */
 #include "setup_internal.h"
 
+#include <ctype.h>
+
 #include "setup_kubeadm.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -28,6 +30,71 @@ static const char *path_part(const char *name)
 	const char *slash = strchr(name, '/');
 
 	return slash ? slash + 1 : "";
+}
+
+/* ---- private names ---- */
+
+/* Hosts know no case, and repositories have none. */
+static char *in_small_letters(const char *text)
+{
+	char *small = xstrdup(text);
+
+	for (char *c = small; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	return small;
+}
+
+static int compile_private(struct setup *s, struct error *err)
+{
+	if (s->private_patterns || s->config->n_private == 0)
+		return 0;
+	s->private_patterns = xcalloc(s->config->n_private, sizeof(struct pattern *));
+	for (size_t i = 0; i < s->config->n_private; i++) {
+		AUTO_FREE char *small = in_small_letters(s->config->private_names[i]);
+		int rc = pattern_glob(small, &s->private_patterns[i], err);
+
+		if (rc < 0)
+			return rc;
+		s->n_private++;
+	}
+	return 0;
+}
+
+static int match_private(struct setup *s, const char *name, bool *ret, struct error *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < s->n_private && !*ret; i++)
+		rc = pattern_match(s->private_patterns[i], name, ret, err);
+	return rc;
+}
+
+/* "host[:port]path", with and without a port that goes without saying: a slip must not leak. */
+static int is_private(struct setup *s, const char *name, bool *ret, struct error *err)
+{
+	static const char *const ports[] = {":443", ":80"};
+	AUTO_FREE char *small = in_small_letters(name);
+	AUTO_FREE char *host = host_part(small);
+	const char *path = small + strlen(host);
+	bool match = false;
+	int rc = compile_private(s, err);
+
+	if (rc == 0)
+		rc = match_private(s, small, &match, err);
+	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(ports) && !match; i++) {
+		const char *port = strrchr(host, ':');
+		bool told = port && strcmp(port, ports[i]) == 0;
+		AUTO_FREE char *other = NULL;
+
+		if (port && !told)
+			continue;
+		other = told ? xasprintf("%.*s%s", (int)(port - host), host, path)
+			     : xasprintf("%s%s%s", host, ports[i], path);
+		rc = match_private(s, other, &match, err);
+	}
+	if (rc == 0)
+		*ret = match;
+	return rc;
 }
 
 /* ---- registries ---- */
@@ -60,6 +127,20 @@ static int fill_credentials(struct setup *s, const char *host, const struct conf
 	return 0;
 }
 
+/* A host with private names is spoken to directly: its requests cannot be told apart there. */
+static int bypasses_proxy(
+	struct setup *s, const char *host, const char *name, bool *ret, struct error *err)
+{
+	AUTO_FREE char *below =
+		xasprintf("%s/x", name); /* "host/" and two stars: all that it has */
+	int rc = is_private(s, name, ret, err);
+
+	if (rc == 0 && !*ret)
+		rc = is_private(s, below, ret, err);
+	*ret = *ret || map_get_str(s->private_hosts, host);
+	return rc;
+}
+
 /* How to speak to a host, as configured for name ("host[:port][/prefix]"). */
 static int set_host(struct setup *s, const char *host, const char *name,
 	const struct config_registry *config, struct error *err)
@@ -79,8 +160,19 @@ static int set_host(struct setup *s, const char *host, const char *name,
 		if (config->connections)
 			http.connections = config->connections;
 	}
-	rc = setup_is_private(s, name, &http.no_proxy, err);
+	rc = bypasses_proxy(s, host, name, &http.no_proxy, err);
 	return rc < 0 ? rc : http_host_set(s->loop, host, &http, err);
+}
+
+int setup_is_private(struct setup *s, const char *name, bool *ret, struct error *err)
+{
+	AUTO_FREE char *host = host_part(name);
+	int rc = is_private(s, name, ret, err);
+
+	if (rc < 0 || !*ret || map_get_str(s->private_hosts, host))
+		return rc;
+	map_put_str(s->private_hosts, host, s);
+	return set_host(s, host, name, config_registry_of(s->config, name), err);
 }
 
 /* Also hosts that no rule names: redirects and token realms lead there. */
@@ -101,8 +193,10 @@ int setup_registry(struct setup *s, const char *name, struct registry **ret, str
 {
 	AUTO_FREE char *host = host_part(name);
 	const struct config_registry *config = config_registry_of(s->config, name);
+	/* Below one path the host may know us by another name than below the next. */
+	AUTO_FREE char *key = xasprintf("%s %s", host, config ? config->host : "");
 	struct registry_options options = {.host = host, .plain = config && !config->tls};
-	struct registry *r = map_get_str(s->registries, host);
+	struct registry *r = map_get_str(s->registries, key);
 	int rc;
 
 	if (r) {
@@ -118,36 +212,8 @@ int setup_registry(struct setup *s, const char *name, struct registry **ret, str
 		rc = registry_new(s->loop, &options, &r, err);
 	if (rc < 0)
 		return error_wrap(err, rc, "registry %s", name);
-	map_put_str(s->registries, host, r);
+	map_put_str(s->registries, key, r);
 	*ret = r;
-	return 0;
-}
-
-static int compile_private(struct setup *s, struct error *err)
-{
-	if (s->private_patterns || s->config->n_private == 0)
-		return 0;
-	s->private_patterns = xcalloc(s->config->n_private, sizeof(struct pattern *));
-	for (size_t i = 0; i < s->config->n_private; i++) {
-		int rc = pattern_glob(s->config->private_names[i], &s->private_patterns[i], err);
-
-		if (rc < 0)
-			return rc;
-		s->n_private++;
-	}
-	return 0;
-}
-
-int setup_is_private(struct setup *s, const char *name, bool *ret, struct error *err)
-{
-	bool match = false;
-	int rc = compile_private(s, err);
-
-	for (size_t i = 0; rc == 0 && i < s->n_private && !match; i++)
-		rc = pattern_match(s->private_patterns[i], name, &match, err);
-	if (rc < 0)
-		return rc;
-	*ret = match;
 	return 0;
 }
 

@@ -357,6 +357,13 @@ void source_trial_begin(struct source_set *set, size_t index)
 	set->items[index].learnt->on_trial = true;
 }
 
+/* It answers again, whatever it says of this digest: 403, 404, or that it knows no HEAD. */
+static bool is_answer(const struct error *err)
+{
+	return !err || err->code == ERR_NOTFOUND || err->code == ERR_AUTH ||
+	       (err->code == ERR_REMOTE && err->http != 0);
+}
+
 void source_trial_end(
 	struct source_set *set, size_t index, const struct error *err, uint64_t now_ms)
 {
@@ -367,7 +374,7 @@ void source_trial_end(
 	if (err && err->code == ERR_CANCELED)
 		return;
 	s->requests++;
-	if (!err || err->code == ERR_NOTFOUND) {
+	if (is_answer(err)) {
 		s->learnt->half_open = false;
 		s->failures_in_row = 0;
 		heard(s);

@@ -202,7 +202,7 @@ void source_struck(struct source_set *set, size_t index, const struct digest *di
  */
 bool source_needs_trial(const struct source_set *set, size_t index);
 void source_trial_begin(struct source_set *set, size_t index);
-/* err NULL or ERR_NOTFOUND: it answers again; ERR_CANCELED: nothing was learnt. */
+/* err NULL or an answer (403, 404, 405): it is there again; ERR_CANCELED: nothing was learnt. */
 void source_trial_end(
 	struct source_set *set, size_t index, const struct error *err, uint64_t now_ms);
 

@@ -11,6 +11,8 @@
 
 #define TOLD_WAIT_MS 5000 /* a shorter wait nobody takes for a hang */
 
+#define STATUS_METHOD_NOT_ALLOWED 405
+
 static enum http_io take(void *ctx, const char *data, size_t n)
 {
 	struct job *j = ctx;
@@ -180,6 +182,9 @@ static void tried(void *ctx, struct registry_reply *reply, struct error *err)
 	(void)reply;
 	j->producer.call = NULL;
 	source_trial_end(j->sources, index, err, clock_mono_ms());
+	/* It knows no HEAD of blobs, which says nothing of a GET. */
+	if (err && err->http == STATUS_METHOD_NOT_ALLOWED)
+		err = NULL;
 	if (err)
 		failed(j, index, 0, err);
 	/* The trial was ended here, not by producer_stop(). */

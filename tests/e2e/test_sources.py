@@ -2,6 +2,7 @@
 Several sources at once: who is asked, what is remembered of them, and that a bad one among them
 costs neither time nor truth.
 """
+import base64
 import os
 import socket
 import sqlite3
@@ -13,7 +14,7 @@ import client
 import faults
 import images
 import setups
-from scenes import noise
+from scenes import app, noise
 
 MIB = 1 << 20
 
@@ -108,3 +109,42 @@ def test_a_mirror_that_is_a_black_hole_costs_one_time_out_and_not_one_for_each_r
     with Hole() as hole:
         run_in(run, 20, setups.configuration(source, [target], mirrors=[hole], upstream={'choose': mode}))
     assert client.differences(c, target.client()) == []
+
+
+# ---- private names -----------------------------------------------------------------------------------
+@pytest.mark.parametrize('pattern', ['{}/**', '{}/many/*', '*/many/app0'])
+def test_private_names_never_go_through_a_shared_proxy(run, make_faulty, pattern):
+    """The proxy is not there: what goes its way fails."""
+    source = make_faulty(corpus=apps(1))
+    config = setups.configuration(source, ['store'], settings={'private': [pattern.format(source.host)],
+                                                               'proxy': {'url': 'http://127.0.0.1:1'}})
+    run('sync', config=config).ok()
+    assert run('sync', config={**config, 'private': []}).code == 1
+
+
+@pytest.mark.parametrize('host', ['LOCALHOST', 'localhost'])
+def test_a_name_is_private_however_its_host_is_written(run, make_faulty, host):
+    c = apps(3, index=True)
+    source, mirror = make_faulty(corpus=c), make_faulty(corpus=c)
+    config = setups.configuration(source, ['store'], mirrors=[mirror], settings={'private': ['localhost:*/**']})
+    name = source.host.replace('127.0.0.1', host)
+    config['registries'][name] = {'tls': 'off'}
+    config['upstreams']['up']['authority'] = name
+    run('sync', config=config).ok()
+    assert mirror.asked() == [] and source.asked('GET', '/blobs/')
+
+
+# ---- one host, several entries -------------------------------------------------------------------------
+def test_below_each_path_of_a_host_its_own_user_is_used(run, make_faulty):
+    c = images.Corpus()
+    for name in ('a/app', 'b/app'):
+        app(c, name, 1024)
+    source = make_faulty(corpus=c, auth='basic', users={'user-a': 'secret-a', 'user-b': 'secret-b'})
+    config = setups.configuration(source, ['store'])
+    config['registries'] = {f'{source.host}/{x}': {'tls': 'off', 'username': f'user-{x}', 'password': f'secret-{x}'} for x in 'ab'}
+    config['upstreams'] = {x: {'authority': f'{source.host}/{x}'} for x in 'ab'}
+    config['sync'] = [{'name': x, 'from': x, 'to': ['box'], 'repositories': ['app'], 'rename': f'{x}/app'} for x in 'ab']
+    run('sync', config=config).ok()
+    for x in 'ab':
+        seen = {q.authorization for q in source.asked('.*', f'/v2/{x}/') if q.authorization}
+        assert seen == {'Basic ' + base64.b64encode(f'user-{x}:secret-{x}'.encode()).decode()}

@@ -99,6 +99,29 @@ static void an_answer_that_it_is_not_there_ends_a_trial_well(void **state)
 	assert_false(source_needs_trial(set, 0));
 }
 
+static void whatever_a_source_answers_ends_a_trial_well(void **state)
+{
+	static const struct error answers[] = {
+		{.code = ERR_AUTH, .http = 403}, {.code = ERR_REMOTE, .http = 405}};
+	static const struct error failures[] = {
+		{.code = ERR_TEMP, .http = 503}, {.code = ERR_TEMP}, {.code = ERR_REMOTE}};
+	AUTO(source_set_freep) struct source_set *set = measured_of(2);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(failures); i++) {
+		break_it(set, 0, NOW);
+		source_trial_begin(set, 0);
+		source_trial_end(set, 0, &failures[i], set->items[0].parked_until_ms);
+		assert_true(source_needs_trial(set, 0));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+		break_it(set, 0, NOW);
+		source_trial_begin(set, 0);
+		source_trial_end(set, 0, &answers[i], set->items[0].parked_until_ms);
+		assert_false(source_needs_trial(set, 0));
+	}
+}
+
 static void the_last_usable_source_is_never_cut_off(void **state)
 {
 	AUTO(source_set_freep) struct source_set *set = measured_of(3);
@@ -437,6 +460,7 @@ int main(void)
 		cmocka_unit_test(a_source_is_not_parked_when_the_others_deny_what_it_is_asked_for),
 		cmocka_unit_test(each_failed_trial_makes_the_wait_longer),
 		cmocka_unit_test(an_answer_that_it_is_not_there_ends_a_trial_well),
+		cmocka_unit_test(whatever_a_source_answers_ends_a_trial_well),
 		cmocka_unit_test(the_last_usable_source_is_never_cut_off),
 		cmocka_unit_test(ordered_sources_need_no_trial),
 		cmocka_unit_test(broken_tls_is_a_failure_of_the_source),
