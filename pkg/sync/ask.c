@@ -96,6 +96,8 @@ bool ask_authority_is_down(
 	if (clock_mono_ms() >= known->down_until_ms)
 		return false;
 	error_copy(ret_err, &known->err);
+	/* The words that follow are of another question. */
+	(void)error_wrap(ret_err, -1, "the authority was not asked again so soon after a failure");
 	return true;
 }
 
@@ -316,6 +318,26 @@ bool ask_remembered(struct sync_run *run, const struct source_set *set, const ch
 	return true;
 }
 
+/* The log hears it once for each upstream; each image is marked besides. */
+static void note(struct ask *a, const char *by)
+{
+	struct authority *authority = ask_authority_of(a->run, a->request.sources);
+
+	authority->replaced++;
+	if (authority->noted)
+		return;
+	authority->noted = true;
+	run_note(a->run,
+		"upstream %s: its authority %s cannot be reached (%s); tags are answered in its place "
+		"(first: %s:%s by %s)",
+		a->request.sources->name,
+		authority_name(a->request.sources),
+		error_text(&a->err),
+		a->request.repository,
+		a->request.tag,
+		by);
+}
+
 /* The last resort: what the authority said some time ago, where that is allowed. */
 static bool give_stale(struct ask *a)
 {
@@ -337,6 +359,7 @@ static bool give_stale(struct ask *a)
 		row.absent || row.answered_at + (int64_t)max < clock_wall_sec())
 		return false;
 	by = xasprintf("stale: as remembered of %s", time_format_rfc3339(row.answered_at, time));
+	note(a, by);
 	give(a, &(struct ask_answer){.digest = row.digest, .by = by});
 	return true;
 }
@@ -475,26 +498,6 @@ static char *voters(const struct ask *a, const struct vote *v)
 		text = xasprintf("%s agree", names);
 	}
 	return text;
-}
-
-/* The log hears it once for each upstream; each image is marked besides. */
-static void note(struct ask *a, const char *by)
-{
-	struct authority *authority = ask_authority_of(a->run, a->request.sources);
-
-	authority->replaced++;
-	if (authority->noted)
-		return;
-	authority->noted = true;
-	run_note(a->run,
-		"upstream %s: its authority %s cannot be reached (%s); tags are resolved by others "
-		"(first: %s:%s by %s)",
-		a->request.sources->name,
-		authority_name(a->request.sources),
-		error_text(&a->err),
-		a->request.repository,
-		a->request.tag,
-		by);
 }
 
 static void other_done(void *ctx, struct registry_reply *reply, struct error *err)
