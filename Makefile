@@ -57,7 +57,11 @@ ifeq ($(findstring clang,$(CC)),clang)
 WARN      := $(filter-out -Wjump-misses-init -Wduplicated-cond -Wlogical-op,$(WARN))
 endif
 HARDEN    := -fstack-protector-strong -fno-common -fPIE
-LDHARDEN  := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+LDHARDEN  := -pie -Wl,-z,relro,-z,now
+# The sanitizers' own crypt_r() would make libcrypt, which it calls, look as if nobody needed it.
+ifndef SAN
+LDHARDEN  += -Wl,--as-needed
+endif
 ifdef WERROR
 WARN      += -Werror
 endif

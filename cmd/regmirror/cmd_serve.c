@@ -1,5 +1,6 @@
 /* cmd_serve.c - `regmirror serve`: the built-in registry over the store, in the foreground. */
 #include <fcntl.h>
+#include <sys/resource.h>
 
 #include "adhoc.h"
 #include "program.h"
@@ -9,7 +10,8 @@
 #include "util/log.h"
 #include "util/mem.h"
 
-#define GRACE_MS 30000 /* for requests under way when it is stopped; systemd kills after 120 s */
+#define GRACE_MS    30000 /* for requests under way when it is stopped; systemd kills after 120 s */
+#define DESCRIPTORS 65536 /* as LimitNOFILE of the unit: four for each connection that may be */
 
 static struct {
 	const char *listen;
@@ -24,7 +26,7 @@ const struct opt serve_opts[] = {
 };
 
 /* Secrets travel in headers, which are not logged. */
-static void on_access(void *ctx, const struct server_access *a)
+static void log_fields(const struct access_line *a)
 {
 	const struct log_field fields[] = {
 		{"peer", a->peer, 0},
@@ -32,16 +34,26 @@ static void on_access(void *ctx, const struct server_access *a)
 		{"method", a->method, 0},
 		{"path", a->path, 0},
 		{"status", NULL, (uint64_t)a->status},
-		{"bytes_in", NULL, a->bytes_in},
-		{"bytes_out", NULL, a->bytes_out},
+		{"complete", a->complete ? "true" : "false", 0},
+		{"in", NULL, a->bytes_in},
+		{"out", NULL, a->bytes_out},
 		{"ms", NULL, a->ms},
 		{"agent", a->agent ? a->agent : "-", 0},
-		{a->complete ? NULL : "broken_off", "yes", 0},
 		{NULL, NULL, 0},
 	};
 
-	(void)ctx;
 	log_event(LOG_INFO_, fields, "request");
+}
+
+static void on_access(void *ctx, const struct access_line *a)
+{
+	const struct program *program = ctx;
+	AUTO(buf_clear) struct buf line = BUF_INIT(ACCESS_LINE_MAX);
+
+	if (strcmp(program->log_format, "json") == 0)
+		log_fields(a);
+	else if (access_line_format(a, &line, NULL) == 0)
+		log_info("%s", buf_text(&line));
 }
 
 static void on_trouble(void *ctx, const char *text)
@@ -78,7 +90,8 @@ static void wait_for_signals(struct server *server, const sigset_t *signals, con
 	}
 }
 
-static int run(const struct config *config, struct store *store, int socket_fd, struct error *err)
+static int run(struct program *program, const struct config *config, struct store *store,
+	int socket_fd, struct error *err)
 {
 	const struct config_serve *serve = &config->serve;
 	struct server_options options = {
@@ -93,6 +106,7 @@ static int run(const struct config *config, struct store *store, int socket_fd, 
 		.sparse = serve->sparse,
 		.access = log_enabled(LOG_INFO_) ? on_access : NULL,
 		.trouble = on_trouble,
+		.ctx = program,
 	};
 	struct server *server = NULL;
 	AUTO_FREE char *status = NULL;
@@ -120,6 +134,17 @@ static int run(const struct config *config, struct store *store, int socket_fd, 
 	log_info("stopping: requests under way have %d s", GRACE_MS / 1000);
 	server_stop(server, GRACE_MS);
 	return 0;
+}
+
+/* Each connection is a descriptor, and the limit that shells hand on is for older programs. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static int open_store(const struct config *config, struct store **ret, struct error *err)
@@ -157,7 +182,8 @@ int cmd_serve(struct program *program, int argc, char **argv, struct error *err)
 	if (rc < 0)
 		return exit_code_of(err);
 	config->serve.read_only |= args.read_only;
+	raise_descriptors();
 	warn_of_plain_passwords(&config->serve);
-	rc = run(config, store, socket_fd, err);
+	rc = run(program, config, store, socket_fd, err);
 	return rc < 0 ? exit_code_of(err) : EXIT_DONE;
 }

@@ -174,32 +174,31 @@ static void end(struct httpd_request *r, void *ctx)
 	reply_send(x);
 }
 
-static void count(struct exchange *x)
-{
-	struct counters *c = &x->server->counters;
-	int class = httpd_status(x->http) / 100;
-
-	atomic_fetch_add_explicit(&c->answers[x->route.kind][class < STATUS_CLASSES ? class : 0],
-		1,
-		memory_order_relaxed);
-}
-
-static void tell_access(struct exchange *x, bool complete)
+static void tell(struct exchange *x, bool complete)
 {
 	const struct server_options *options = &x->server->options;
-	struct server_access line = {
+	const struct traffic_event event = {
+		.kind = x->route.kind,
+		.status = httpd_status(x->http),
+		.bytes_in = httpd_bytes_in(x->http),
+		.bytes_out = httpd_bytes_out(x->http),
+		.ms = clock_mono_ms() - x->started_ms,
+	};
+	const struct access_line line = {
+		.time_sec = clock_wall_sec(),
 		.peer = httpd_peer(x->http),
 		.method = httpd_method_text(x->http),
 		.path = httpd_path(x->http),
 		.user = x->who,
 		.agent = httpd_header(x->http, "User-Agent"),
-		.status = httpd_status(x->http),
+		.status = event.status,
 		.complete = complete,
-		.bytes_in = httpd_bytes_in(x->http),
-		.bytes_out = httpd_bytes_out(x->http),
-		.ms = clock_mono_ms() - x->started_ms,
+		.bytes_in = event.bytes_in,
+		.bytes_out = event.bytes_out,
+		.ms = event.ms,
 	};
 
+	traffic_count(&x->server->traffic, &event);
 	if (options->access)
 		options->access(options->ctx, &line);
 }
@@ -212,8 +211,7 @@ static void done(struct httpd_request *r, void *ctx, bool complete)
 	(void)r;
 	if (x->run)
 		load_wait(x);
-	count(x);
-	tell_access(x, complete);
+	tell(x, complete);
 	push_release(x);
 	load_release(x);
 	free(x->who);

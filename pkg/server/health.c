@@ -10,7 +10,7 @@
 
 #define TEXT_PLAIN  "text/plain; charset=utf-8"
 #define TEXT_METRIC "text/plain; version=0.0.4; charset=utf-8" /* Prometheus' text format */
-#define METRICS_MAX ((size_t)64 * 1024)                        /* bytes */
+#define METRICS_MAX (TRAFFIC_MAX + (size_t)4 * 1024)           /* bytes */
 #define REASON_MAX  ((size_t)4 * 1024)
 
 static void reply_text(struct exchange *x, int status, const char *text)
@@ -87,35 +87,6 @@ static void put_metric(
 	put(m, "regmirror_%s %ju\n", name, (uintmax_t)value);
 }
 
-/* Only what has happened: most routes never answer most classes. */
-static void put_answers(struct metrics *m, const struct counters *c)
-{
-	put_head(m, "http_requests_total", "counter", "Requests that are over.");
-	for (size_t route = 0; route < ROUTE_MAX_; route++)
-		for (size_t class = 0; class < STATUS_CLASSES; class ++) {
-			uint64_t n = atomic_load_explicit(
-				&c->answers[route][class], memory_order_relaxed);
-
-			if (n > 0)
-				put(m,
-					"regmirror_http_requests_total{route=\"%s\",class=\"%zuxx\"}"
-					" %ju\n",
-					route_name((enum route_kind)route),
-					class,
-					(uintmax_t)n);
-		}
-}
-
-static void put_bytes(struct metrics *m, const struct httpd_stats *stats)
-{
-	put_head(m, "http_body_bytes_total", "counter", "Bytes of bodies.");
-	put(m,
-		"regmirror_http_body_bytes_total{direction=\"in\"} %ju\n"
-		"regmirror_http_body_bytes_total{direction=\"out\"} %ju\n",
-		(uintmax_t)stats->bytes_in,
-		(uintmax_t)stats->bytes_out);
-}
-
 static uint64_t value_of(const _Atomic uint64_t *counter)
 {
 	return atomic_load_explicit(counter, memory_order_relaxed);
@@ -129,15 +100,7 @@ void health_metrics(struct exchange *x)
 	struct httpd_stats stats = httpd_stats(s->httpd);
 	uint64_t free_bytes = 0;
 
-	put_answers(&m, c);
-	put_bytes(&m, &stats);
-	put_metric(&m,
-		"http_refused_total",
-		"counter",
-		"Connections and malformed requests that were refused.",
-		stats.refused_total);
-	put_metric(&m, "http_connections", "gauge", "Open connections.", stats.connections);
-	put_metric(&m, "http_requests_running", "gauge", "Requests under way.", stats.requests);
+	m.whole = traffic_print(&s->traffic, &stats, &m.text, NULL) == 0;
 	put_metric(&m,
 		"http_requests_waiting",
 		"gauge",

@@ -19,6 +19,7 @@
 #include "server/range.h"
 #include "server/registry.h"
 #include "server/route.h"
+#include "server/traffic.h"
 #include "store/collect.h"
 #include "store/upload.h"
 #include "util/workers.h"
@@ -216,10 +217,8 @@ void upkeep_tags_moved(struct server *s); /* soon after, the layouts are written
 
 /* ---- the server ---- */
 
-#define STATUS_CLASSES 6 /* 1xx to 5xx, and 0: no answer */
-
+/* What was done beside answering. */
 struct counters {
-	_Atomic uint64_t answers[ROUTE_MAX_][STATUS_CLASSES];
 	_Atomic uint64_t shed; /* answered 429 */
 	_Atomic uint64_t pushed_blobs, pushed_manifests, pushed_bytes;
 	_Atomic unsigned uploading; /* requests that hold an upload */
@@ -248,6 +247,7 @@ struct server {
 	atomic_bool draining;
 	pthread_mutex_t parse_lock; /* one large manifest is parsed at a time (manifest_put.c) */
 	struct upkeep upkeep;
+	struct traffic traffic;
 	struct counters counters;
 };
 

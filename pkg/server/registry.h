@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/access_log.h"
 #include "store/store.h"
 #include "util/error.h"
 
@@ -27,17 +28,6 @@
 /* Requests that wait for the disk, or are served by it; one more gets 429. */
 #define SERVER_WAITING_MAX 512
 #define SERVER_RETRY_SEC   2 /* Retry-After of a 429 */
-
-/* A request that is over.  Texts are as the client sent them, valid during the call. */
-struct server_access {
-	const char *peer, *method, *path;
-	const char *user;             /* NULL: anonymous */
-	const char *agent;            /* User-Agent, or NULL */
-	int status;                   /* 0: there was no answer to a client that went away */
-	bool complete;                /* the answer went out whole */
-	uint64_t bytes_in, bytes_out; /* of bodies */
-	uint64_t ms;
-};
 
 struct server_options {
 	struct store *store; /* borrowed until server_stop() */
@@ -49,8 +39,9 @@ struct server_options {
 	const char *htpasswd; /* file; NULL: none */
 	bool read_only;       /* nobody may push or delete */
 	bool sparse;          /* an index may be pushed whose children are not all here */
-	/* May be NULL.  Called on the listener's threads: must not wait. */
-	void (*access)(void *ctx, const struct server_access *line);
+	/* Each request that is over; its texts are valid during the call.  May be NULL.  Called on
+	 * the listener's threads: must not wait. */
+	void (*access)(void *ctx, const struct access_line *line);
 	/* What nobody else is told in full: an answer 5xx and its cause, upkeep that failed. */
 	void (*trouble)(void *ctx, const char *text);
 	void *ctx;

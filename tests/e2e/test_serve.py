@@ -3,6 +3,8 @@ import hashlib
 import json
 import re
 import signal
+import socket
+import tempfile
 import time
 import urllib.parse
 
@@ -256,6 +258,14 @@ def test_a_wrong_digest_is_never_published(served):
         assert served.ask('GET', where).status == 204      # nothing was taken, the session is there
 
 
+def test_a_session_may_be_for_an_algorithm(served):
+    digest = digest_of(BLOB, 'sha512')
+    where = begin(served, query='?digest-algorithm=sha512')
+    assert served.ask('PUT', f'{where}?digest={digest}', BLOB).status == 201
+    answer = served.ask('POST', '/v2/team/web/blobs/uploads/?digest-algorithm=md5', b'')
+    assert (answer.status, answer.codes) == (400, ['DIGEST_INVALID'])
+
+
 def test_a_session_is_cancelled(served):
     where = begin(served)
     assert served.ask('PATCH', where, BLOB).status == 202
@@ -437,6 +447,22 @@ def test_referrers_are_listed_with_type_and_annotations(served):
     assert (never.status, json.loads(never.body)['manifests']) == (200, [])
 
 
+def test_many_referrers_come_in_pages(served):
+    subject, manifest = image(served)
+    assert put_manifest(served, manifest, 'v1').status == 201
+    named, expected = {'mediaType': images.OCI_MANIFEST, 'digest': subject, 'size': len(manifest)}, []
+    kind = 'application/vnd.example.sbom+json'
+    for n in range(60):
+        d, m = image(served, subject=named, artifactType=kind, annotations={'n': str(n), 'text': 'x' * 50000})
+        assert put_manifest(served, m, d).status == 201
+        expected.append(d)
+    for query in ('', '?artifactType=' + urllib.parse.quote(kind, safe='')):
+        found = pages(served, f'/v2/team/web/referrers/{subject}{query}', 'manifests')
+        assert len(found) == 2
+        assert sorted(m['digest'] for page in found for m in page) == sorted(expected)
+    assert pages(served, f'/v2/team/web/referrers/{subject}?artifactType=application/x.other', 'manifests') == [[]]
+
+
 def test_a_list_of_referrers_under_a_tag_is_joined_to_them(served):
     """What clients keep where they find no such API (distribution-spec, "Referrers Tag Schema")."""
     subject, manifest = image(served)
@@ -558,7 +584,7 @@ def test_each_request_is_a_line_of_the_log(holding):
     holding.ask('GET', '/v2/team/web/manifests/latest', headers={'User-Agent': 'a "test"\n'[:-1]})
     line = logged(holding, lambda line: line.get('agent') == 'a "test"')
     assert (line['method'], line['path'], line['status']) == ('GET', '/v2/team/web/manifests/latest', 200)
-    assert line['peer'] == '127.0.0.1' and line['user'] == '-' and line['bytes_out'] > 100
+    assert line['peer'] == '127.0.0.1' and line['user'] == '-' and line['out'] > 100 and line['complete'] == 'true'
 
 
 def test_a_stop_lets_a_request_end(served):
@@ -586,6 +612,31 @@ def test_a_session_survives_a_restart(served):
     assert served.ask('GET', where).headers['Range'] == '0-59999'
     assert served.ask('PUT', f'{where}?digest={digest}', BLOB[60000:]).status == 201
     check_blob(served, digest, BLOB)
+
+
+def test_systemd_hands_over_the_socket_and_hears_when_it_is_ready(make_served, tmp_path):
+    server = make_served(start=False)
+    told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    told.settimeout(10)
+    with tempfile.TemporaryDirectory(prefix='rm') as folder, socket.create_server(('127.0.0.1', 0)) as listener:
+        told.bind(f'{folder}/notify')
+        server.env = {**server.env, 'NOTIFY_SOCKET': f'{folder}/notify', 'LISTEN_FDS': '1'}
+        # The third descriptor, and the process' own number: what systemd sees to.
+        server.prefix = ['bash', '-c', f'exec 3<&{listener.fileno()}; LISTEN_PID=$$ exec "$@"', 'bash']
+        server.start(pass_fds=[listener.fileno()])
+        assert server.host == f'127.0.0.1:{listener.getsockname()[1]}'
+        assert told.recv(4096).decode().startswith('READY=1\nSTATUS=listening on http://127.0.0.1:')
+        assert server.ask('GET', '/v2/').status == 200
+        server.signal(signal.SIGHUP)
+        assert told.recv(4096).decode().startswith('RELOADING=1\nMONOTONIC_USEC=')
+        assert told.recv(4096).decode().startswith('READY=1\n')
+        server.signal(signal.SIGTERM)
+        assert told.recv(4096) == b'STOPPING=1\n'
+        assert server.process.wait(10) == 0
+        # The socket lives on: whoever connects now waits for the next one.
+        with socket.create_connection(listener.getsockname(), timeout=5):
+            pass
+    told.close()
 
 
 def test_what_is_wrong_at_the_start_is_said(make_served, run, tmp_path):

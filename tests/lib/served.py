@@ -45,7 +45,7 @@ class Served:
         self.store = os.path.join(self.state, 'store')
         self.config = os.path.join(folder, 'serve.yaml')
         self.htpasswd = os.path.join(folder, 'htpasswd')
-        self.process, self.host, self.lines = None, None, []
+        self.process, self.host, self.lines, self.prefix = None, None, [], []
         settings = {'listen': '127.0.0.1:0', **{k.replace('_', '-'): v for k, v in serve.items()}}
         if readonly:
             settings['read-only'] = True
@@ -70,7 +70,7 @@ class Served:
     # ---- the process -------------------------------------------------------------------
     def start(self, **popen):
         self.process = subprocess.Popen(
-            [self.program, '--log=json', '-c', self.config, 'serve', *self.options], env=self.env, text=True,
+            [*self.prefix, self.program, '--log=json', '-c', self.config, 'serve', *self.options], env=self.env, text=True,
             cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen)
         first = queue.Queue()
         threading.Thread(target=lambda p: first.put(p.stdout.readline()), args=(self.process,), daemon=True).start()

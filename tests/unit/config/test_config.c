@@ -676,9 +676,11 @@ static void the_registry_is_read_and_refused_where_it_stands(void **state)
 		{NAMES "serve: {listen: localhost:5000}\n",
 			"f:6:17: serve.listen: 'localhost:5000' is no address and port, such as "
 			"127.0.0.1:5000 or [::]:5000"},
-		{NAMES "serve: {listen: \":5000\"}\n", "f:6:17: serve.listen: ':5000' is no address"},
+		{NAMES "serve: {listen: \":5000\"}\n",
+			"f:6:17: serve.listen: ':5000' is no address"},
 		{NAMES "serve: {listen: \"::1:5000\"}\n", "f:6:17: serve.listen: '::1:5000' is no"},
-		{NAMES "serve: {listen: 127.0.0.1:65536}\n", "f:6:17: serve.listen: '127.0.0.1:65536'"},
+		{NAMES "serve: {listen: 127.0.0.1:65536}\n",
+			"f:6:17: serve.listen: '127.0.0.1:65536'"},
 		{NAMES "serve: {tls-cert: /dev/null}\nsync: []\n",
 			"f:6:9: serve.tls-cert: 'tls-key' is missing beside it"},
 		{NAMES "serve: {tls-key: /dev/null}\nsync: []\n",

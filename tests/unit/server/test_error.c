@@ -71,8 +71,7 @@ static void each_missing_blob_is_an_error_of_its_own(void **state)
 	reply_missing(&x, missing, 2);
 	assert_int_equal(x.reply.status, 404);
 	for (size_t i = 0; i < 2; i++)
-		assert_non_null(
-			strstr(buf_text(&x.reply.body), digest_format(&missing[i], text)));
+		assert_non_null(strstr(buf_text(&x.reply.body), digest_format(&missing[i], text)));
 	reply_clear(&x.reply);
 }
 
