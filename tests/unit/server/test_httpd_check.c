@@ -158,8 +158,23 @@ static const struct {
 		413},
 };
 
+/* What still comes, up to the end of the connection; false: there is none. */
+static bool hear_the_end(int fd, char *to, size_t room)
+{
+	size_t len = 0;
+	ssize_t n = 1;
+
+	while (n > 0 && len < room - 1) {
+		n = recv(fd, to + len, room - 1 - len, 0);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	to[len] = '\0';
+	return n == 0 || (n < 0 && errno == ECONNRESET);
+}
+
 static void nothing_is_served_behind_a_request_that_was_refused(void **state)
 {
+	char rest[4096];
 	struct scene s;
 	struct reply r;
 	int fd;
@@ -174,11 +189,10 @@ static void nothing_is_served_behind_a_request_that_was_refused(void **state)
 			fail_msg("%s\n-> %s", smuggled[i].request, r.head);
 		assert_string_equal(wire_field(&r, "Connection"), "close");
 		/* libmicrohttpd 0.9.75 has the header of its own refusals twice. */
-		if (!wire_is_over(fd, 5000)) {
-			wire_hear(fd, &r, false);
-			if (r.status != smuggled[i].status || !wire_is_over(fd, 5000))
-				fail_msg("%s\n-> behind it: %s", smuggled[i].request, r.head);
-		}
+		if (!hear_the_end(fd, rest, sizeof(rest)))
+			fail_msg("%s\n: the connection goes on", smuggled[i].request);
+		if (strstr(rest, " 200 OK"))
+			fail_msg("%s\n-> behind it: %s", smuggled[i].request, rest);
 		(void)close(fd);
 	}
 	scene_stop(&s);
