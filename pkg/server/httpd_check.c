@@ -134,3 +134,17 @@ bool httpd_check_target(const char *target)
 			return false;
 	return *target != '\0';
 }
+
+bool httpd_check_lines(
+	const char *version, const struct httpd_field *fields, size_t n, const char *end)
+{
+	static const size_t crlf = 2;
+	const char *next = version + strlen(version) + crlf;
+
+	for (size_t i = 0; i < n; i++) {
+		if (fields[i].name != next)
+			return false;
+		next = fields[i].value + strlen(fields[i].value) + crlf;
+	}
+	return next + crlf == end;
+}
