@@ -220,6 +220,18 @@ static void derive_rate(struct bench_row *row, uint64_t seed)
 	}
 }
 
+/* All trials failed, but the time was over before it was given up: the row says why it has no rate.
+ */
+static void derive_failure(struct bench_row *row)
+{
+	if (row->error || row->n_trials == 0)
+		return;
+	for (size_t i = 0; i < row->n_trials; i++)
+		if (!row->trials[i].error)
+			return;
+	row->error = xstrdup(row->trials[row->n_trials - 1].error);
+}
+
 static void derive_rtt(struct bench_row *row)
 {
 	row->rtt_ms = NAN;
@@ -302,6 +314,7 @@ void bench_derive(struct bench_result *r, uint64_t seed)
 
 		derive_latency(row);
 		derive_rate(row, seed);
+		derive_failure(row);
 		derive_loaded(row);
 		derive_rtt(row);
 		row->measured = row->n_cold > 0 || row->n_warm > 0 || isfinite(row->rate);

@@ -313,6 +313,23 @@ def test_sources_of_an_upstream_are_compared_by_their_names(run, pair, make_faul
     assert not pair[0].asked('GET', BLOBS)                             # it only says what is right
 
 
+def test_wrong_content_is_said_where_two_are_compared(run, pair):
+    pair[1].rule(faults.flip_byte(1000), 'GET', BLOBS)
+    r = run('bench', *plain(*pair), '--compare', *(f'{s.host}/{REPOSITORY}:v1' for s in pair), *SHORT)
+    assert re.search(rf'; but {pair[1].host}/\S+ gives wrong content$', flat(r.stdout).splitlines()[0]), repr(r)
+
+
+@pytest.mark.parametrize('more, says', [
+    (['--max-bytes', '2MiB'], 'stalled'),                       # all trials are short
+    (['--duration', '8s'], 'no byte came'),                     # the time is over after the first one
+])
+def test_a_source_that_stalls_has_an_error_and_no_rate(run, pair, more, says):
+    pair[1].rule(faults.stall(1000), 'GET', BLOBS)
+    row = bench(run, *pair, more=more)[pair[1].host]
+    assert says in row['error'] and row['throughput_mib_per_sec'] is None, row
+    assert not row['rank_bulk'] and all(t['error'] for t in row['trials'])
+
+
 def test_an_interrupt_ends_with_what_there_is(run, pair):
     pair[1].rule(faults.slow(300000), 'GET', BLOBS)
     process = run.start('bench', *named(*pair), '--json')
