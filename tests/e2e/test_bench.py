@@ -313,6 +313,14 @@ def test_sources_of_an_upstream_are_compared_by_their_names(run, pair, make_faul
     assert not pair[0].asked('GET', BLOBS)                             # it only says what is right
 
 
+def test_a_name_that_is_no_source_of_the_upstreams_is_refused(run, pair):
+    config = setups.configuration(pair[0], ['store'], mirrors=[pair[1]], tags={'include': ['v1']})
+    r = run('bench', '--compare', pair[0].host, 'localhost:1', *SHORT, config=config)
+    assert r.code == 2 and f"'localhost:1' is no source of the upstreams (there are: {pair[0].host}, {pair[1].host})" \
+        in r.stderr, repr(r)
+    assert not pair[0].asked() and not pair[1].asked()
+
+
 def test_wrong_content_is_said_where_two_are_compared(run, pair):
     pair[1].rule(faults.flip_byte(1000), 'GET', BLOBS)
     r = run('bench', *plain(*pair), '--compare', *(f'{s.host}/{REPOSITORY}:v1' for s in pair), *SHORT)
@@ -448,6 +456,10 @@ def test_what_was_measured_is_saved_for_the_choice(run, pair):
     (['--source', 'h.example/a:v1', '--json', '--csv'], 'exclude'),
     (['--source', 'h.example/a:v1', '--rounds', '101'], '--rounds'),
     (['--compare', 'h.example/a:v1'], 'two sources'),
+    (['--compare', 'localhost:5001', 'localhost:5003'], 'name HOST/REPOSITORY:TAG, or add --image'),
+    (['--source', 'localhost:5001'], 'name HOST/REPOSITORY:TAG, or add --image'),
+    (['--source', 'h.example/a:v1', '--html', '/nonexistent/page.html'], 'no folder'),
+    (['--source', 'h.example/a:v1', '--html', '/tmp'], 'is a folder'),
 ])
 def test_a_mistake_is_named(run, words, says):
     r = run('bench', *words)
