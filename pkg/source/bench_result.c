@@ -118,6 +118,21 @@ void bench_shuffle(uint64_t *state, size_t *order, size_t n)
 	}
 }
 
+/* ---- rounds ---- */
+
+unsigned bench_rounds_needed(size_t k)
+{
+	const double pairs = (double)k * ((double)k - 1) / 2;
+	double ways = 2; /* C(2n,n) */
+	unsigned n = 1;
+
+	while (n < BENCH_ROUNDS_MAX && pairs * 2 / ways > COMPARE_ALPHA) {
+		n++;
+		ways = ways * 2 * (2 * n - 1) / n;
+	}
+	return n;
+}
+
 /* ---- one row ---- */
 
 static double median_or_nan(const double *v, size_t n)

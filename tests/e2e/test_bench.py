@@ -321,6 +321,13 @@ def test_a_name_that_is_no_source_of_the_upstreams_is_refused(run, pair):
     assert not pair[0].asked() and not pair[1].asked()
 
 
+def test_too_few_rounds_are_warned_of(run, pair):
+    r = run('bench', *named(*pair), '--rounds', '3', '--duration', '8s').ok()
+    assert 'warning: 3 rounds are too few to tell 2 sources apart: 4 are needed' in flat(r.stdout), repr(r)
+    r = run('bench', *named(*pair), '--rounds', '4', '--duration', '8s').ok()
+    assert 'too few' not in r.stdout, repr(r)
+
+
 def test_wrong_content_is_said_where_two_are_compared(run, pair):
     pair[1].rule(faults.flip_byte(1000), 'GET', BLOBS)
     r = run('bench', *plain(*pair), '--compare', *(f'{s.host}/{REPOSITORY}:v1' for s in pair), *SHORT)
