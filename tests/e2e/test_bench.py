@@ -336,7 +336,7 @@ def test_wrong_content_is_said_where_two_are_compared(run, pair):
 
 @pytest.mark.parametrize('more, says', [
     (['--max-bytes', '2MiB'], 'stalled'),                       # all trials are short
-    (['--duration', '8s'], 'no byte came'),                     # the time is over after the first one
+    (['--duration', '8s'], 'stopped before its first transfer ended'),# the time is over first
 ])
 def test_a_source_that_stalls_has_an_error_and_no_rate(run, pair, more, says):
     pair[1].rule(faults.stall(1000), 'GET', BLOBS)
