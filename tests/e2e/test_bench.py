@@ -328,6 +328,13 @@ def test_too_few_rounds_are_warned_of(run, pair):
     assert 'too few' not in r.stdout, repr(r)
 
 
+def test_a_clear_difference_in_too_few_rounds_is_not_sure(run, pair):
+    pair[1].rule(faults.slow(6000000), 'GET', BLOBS)
+    r = run('bench', *plain(*pair), '--compare', *(f'{s.host}/{REPOSITORY}:v1' for s in pair),
+            '--rounds', '3', '--duration', '12s').ok()
+    assert re.search(r'not told apart: .* p = 0\.1, 3 rounds.*; too few rounds to be sure$', flat(r.stdout).splitlines()[0]), repr(r)
+
+
 def test_wrong_content_is_said_where_two_are_compared(run, pair):
     pair[1].rule(faults.flip_byte(1000), 'GET', BLOBS)
     r = run('bench', *plain(*pair), '--compare', *(f'{s.host}/{REPOSITORY}:v1' for s in pair), *SHORT)
