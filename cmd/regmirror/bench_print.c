@@ -247,15 +247,31 @@ static void print_comparison_table(const struct bench_result *r)
 	table_print(t, stdout, width_allowed());
 }
 
+/* "; but X gives wrong content": quick bytes that are wrong are no advantage. */
+static char *wrong_text(const struct bench_result *r)
+{
+	const bool first = r->rows[0].wrong, second = r->rows[1].wrong;
+
+	if (!first && !second)
+		return xstrdup("");
+	return xasprintf("; but %s%s%s %s wrong content",
+		first ? r->rows[0].name : "",
+		first && second ? " and " : "",
+		second ? r->rows[1].name : "",
+		first && second ? "give" : "gives");
+}
+
 static char *comparison_text(const struct bench_report *report)
 {
 	const struct bench_result *r = report->result;
 	struct bench_comparison c;
 	bool latency, turned;
 	const char *first, *second;
+	AUTO_FREE char *wrong = NULL;
 
 	if (r->n_rows < 2 || !bench_compare(r, 0, 1, report->seed, &c, &latency))
 		return xstrdup("they cannot be compared: not both could be measured");
+	wrong = wrong_text(r);
 	/* The faster one goes first, whichever was named first. */
 	turned = c.ratio < 1;
 	first = r->rows[turned].name;
@@ -268,7 +284,7 @@ static char *comparison_text(const struct bench_report *report)
 		c.interval.high = 1 / low;
 	}
 	return xasprintf("%s %s %s%s: %s%.2f times as fast (95 %% interval %.2f-%.2f), p = %.2g, "
-			 "%zu %s%s",
+			 "%zu %s%s%s%s",
 		first,
 		c.p <= COMPARE_ALPHA ? "is faster than" : "and",
 		second,
@@ -282,7 +298,9 @@ static char *comparison_text(const struct bench_report *report)
 		latency ? "small requests" : "rounds",
 		!latency && (r->rows[0].bound || r->rows[1].bound)
 			? "; a rate with >= is a lower bound"
-			: "");
+			: "",
+		c.p > COMPARE_ALPHA && c.interval.low > 1 ? "; too few rounds to be sure" : "",
+		wrong);
 }
 
 void bench_print_comparison(const struct bench_report *report)

@@ -1,6 +1,8 @@
 /* cmd_bench.c - `regmirror bench`: sources of the same content, compared. */
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "adhoc.h"
 #include "bench_print.h"
@@ -73,6 +75,27 @@ static void benching_clear(struct benching *b)
 	setup_free(b->setup);
 }
 
+/* Found before the measuring, which takes minutes, and not after it. */
+static int check_page(const char *path, struct error *err)
+{
+	const char *slash = strrchr(path, '/');
+	AUTO_FREE char *folder = NULL;
+	struct stat st;
+
+	if (!slash)
+		folder = xstrdup(".");
+	else
+		folder = xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return error_set(err, ERR_USAGE, "--html: '%.200s' is a folder", path);
+	if (stat(folder, &st) < 0 || !S_ISDIR(st.st_mode))
+		return error_set(err, ERR_USAGE, "--html: there is no folder '%.200s'", folder);
+	if (access(folder, W_OK | X_OK) < 0)
+		return error_set(
+			err, ERR_USAGE, "--html: folder '%.200s' cannot be written", folder);
+	return 0;
+}
+
 static int check_args(struct benching *b, struct error *err)
 {
 	if (args.json && args.csv)
@@ -85,6 +108,8 @@ static int check_args(struct benching *b, struct error *err)
 			BENCH_ROUNDS_MAX);
 	if (args.blob && digest_parse(args.blob, &b->blob, err) < 0)
 		return error_wrap(err, -ERR_USAGE, "--blob");
+	if (args.html && check_page(args.html, err) < 0)
+		return -ERR_USAGE;
 	b->has_blob = args.blob != NULL;
 	b->seed = args.seed > 0 ? (uint64_t)args.seed : 1 + random_below(INT32_MAX);
 	return 0;
@@ -156,6 +181,18 @@ static int measure(struct benching *b, const struct bench_subject *s, struct err
 	return 0;
 }
 
+/* A bare host would be read as an image of Docker Hub, which nobody meant to ask. */
+static int check_named(const struct benching *b, struct error *err)
+{
+	for (size_t i = 0; i < b->sources.n && !args.image; i++)
+		if (!strchr(b->sources.items[i], '/'))
+			return error_set(err,
+				ERR_USAGE,
+				"'%.80s': name HOST/REPOSITORY:TAG, or add --image",
+				b->sources.items[i]);
+	return 0;
+}
+
 static int measure_named(struct benching *b, struct error *err)
 {
 	AUTO(bench_subject_freep) struct bench_subject *subject = NULL;
@@ -165,7 +202,9 @@ static int measure_named(struct benching *b, struct error *err)
 		return error_set(err,
 			ERR_USAGE,
 			"--save is for the upstreams of a configuration, not for --source");
-	rc = bench_subject_named(b->setup, &b->wishes, &subject, err);
+	rc = check_named(b, err);
+	if (rc == 0)
+		rc = bench_subject_named(b->setup, &b->wishes, &subject, err);
 	return rc < 0 ? rc : measure(b, subject, err);
 }
 
@@ -231,9 +270,52 @@ static int measure_upstreams(struct benching *b, char *const *names, int n, stru
 	return rc;
 }
 
+/* "a, b" */
+static char *names_of_sources(const struct config *c)
+{
+	char *names = xstrdup("");
+
+	for (size_t i = 0; i < c->n_upstreams; i++) {
+		const struct config_upstream *u = &c->upstreams[i];
+
+		for (size_t k = 0; k <= u->n_mirrors; k++) {
+			char *more = xasprintf("%s%s%s",
+				names,
+				*names ? ", " : "",
+				k == 0 ? u->authority : u->mirrors[k - 1].host);
+
+			free(names);
+			names = more;
+		}
+	}
+	return names;
+}
+
+/* With a configuration an operand without a repository is one of its sources. */
+static int check_configured(const struct config *c, char *const *operands, int n, struct error *err)
+{
+	for (int i = 0; i < n && !args.image && c->n_upstreams > 0; i++) {
+		bool found = strchr(operands[i], '/') != NULL;
+		AUTO_FREE char *names = NULL;
+
+		for (size_t k = 0; k < c->n_upstreams; k++)
+			found = found || has_source(&c->upstreams[k], operands[i]);
+		if (found)
+			continue;
+		names = names_of_sources(c);
+		return error_set(err,
+			ERR_USAGE,
+			"'%.80s' is no source of the upstreams (there are: %.400s)",
+			operands[i],
+			names);
+	}
+	return 0;
+}
+
 static int measure_two(struct benching *b, char *const *operands, int n, struct error *err)
 {
 	const struct config_upstream *upstream;
+	int rc;
 
 	if (b->sources.n != 2)
 		return error_set(err, ERR_USAGE, "--compare needs two sources: A and B");
@@ -245,7 +327,8 @@ static int measure_two(struct benching *b, char *const *operands, int n, struct 
 			return measure_upstream(b, upstream, err);
 		}
 	}
-	return measure_named(b, err);
+	rc = check_configured(b->config, operands, n, err);
+	return rc < 0 ? rc : measure_named(b, err);
 }
 
 static int measure_all(struct benching *b, char *const *operands, int n, struct error *err)

@@ -301,6 +301,24 @@ static void warn_of_machine(struct bench *b)
 			100 * b->cpu_sec / b->trial_sec);
 }
 
+static void warn_of_rounds(struct bench *b)
+{
+	double rates[BENCH_ROUNDS_MAX];
+	unsigned needed;
+	size_t k = 0;
+
+	for (size_t i = 0; i < b->result->n_rows; i++)
+		k += bench_rates(&b->result->rows[i], rates) > 0;
+	needed = bench_rounds_needed(k);
+	if (k > 1 && b->result->rounds > 0 && b->result->rounds < needed)
+		bench_warn(b,
+			"%u round%s too few to tell %zu sources apart: %u are needed",
+			b->result->rounds,
+			b->result->rounds == 1 ? " is" : "s are",
+			k,
+			needed);
+}
+
 static void bench_clear(struct bench *b)
 {
 	for (size_t i = 0; i < b->n; i++)
@@ -334,6 +352,7 @@ int bench_run(const struct bench_plan *plan, struct bench_result **ret, struct e
 		error_move(err, &b.failure);
 		return -(int)err->code;
 	}
+	warn_of_rounds(&b);
 	warn_of_machine(&b);
 	b.result->seconds = (double)(clock_mono_ms() - b.start_ms) / MS_PER_SEC;
 	bench_derive(b.result, plan->seed);

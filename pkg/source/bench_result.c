@@ -118,6 +118,21 @@ void bench_shuffle(uint64_t *state, size_t *order, size_t n)
 	}
 }
 
+/* ---- rounds ---- */
+
+unsigned bench_rounds_needed(size_t k)
+{
+	const double pairs = (double)k * ((double)k - 1) / 2;
+	double ways = 2; /* C(2n,n) */
+	unsigned n = 1;
+
+	while (n < BENCH_ROUNDS_MAX && pairs * 2 / ways > COMPARE_ALPHA) {
+		n++;
+		ways = ways * 2 * (2 * n - 1) / n;
+	}
+	return n;
+}
+
 /* ---- one row ---- */
 
 static double median_or_nan(const double *v, size_t n)
@@ -220,6 +235,18 @@ static void derive_rate(struct bench_row *row, uint64_t seed)
 	}
 }
 
+/* All trials failed, but the time was over before it was given up: the row says why it has no rate.
+ */
+static void derive_failure(struct bench_row *row)
+{
+	if (row->error || row->n_trials == 0)
+		return;
+	for (size_t i = 0; i < row->n_trials; i++)
+		if (!row->trials[i].error)
+			return;
+	row->error = xstrdup(row->trials[row->n_trials - 1].error);
+}
+
 static void derive_rtt(struct bench_row *row)
 {
 	row->rtt_ms = NAN;
@@ -302,6 +329,7 @@ void bench_derive(struct bench_result *r, uint64_t seed)
 
 		derive_latency(row);
 		derive_rate(row, seed);
+		derive_failure(row);
 		derive_loaded(row);
 		derive_rtt(row);
 		row->measured = row->n_cold > 0 || row->n_warm > 0 || isfinite(row->rate);

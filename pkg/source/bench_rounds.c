@@ -236,6 +236,8 @@ static void run_trial(struct bench *b, struct bench_work *work, unsigned round, 
 		b->cpu_sec += cpu_seconds() - cpu;
 		b->trial_sec += (double)(clock_mono_ms() - before_ms) / MS_PER_SEC;
 		keep_trial(work, &t, round);
+	} else if (work->row->n_trials == 0 && !work->row->error) {
+		work->row->error = xstrdup("stopped before its first transfer ended");
 	}
 	probe_cancel(&t.probe);
 	error_clear(&t.err);

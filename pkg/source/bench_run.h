@@ -26,6 +26,12 @@ uint64_t bench_random(uint64_t *state);
 /* A random order of 0..n-1. */
 void bench_shuffle(uint64_t *state, size_t *order, size_t n);
 
+/*
+ * Rounds with which k sources can be told apart at all: that the least p of n rates against n,
+ * 2/C(2n,n), times the pairs (Holm) can fall to COMPARE_ALPHA.
+ */
+unsigned bench_rounds_needed(size_t k);
+
 /* Fills the derived fields of all rows, the ranks and the crossovers. */
 void bench_derive(struct bench_result *r, uint64_t seed);
 

@@ -1,12 +1,14 @@
 /* probe.c - small requests with a time limit, and a layer's bytes against the clock. */
 #include "source/probe.h"
 
+#include <inttypes.h>
 #include <time.h>
 
 #include "oci/hasher.h"
 #include "util/mem.h"
 
 #define US_PER_SEC 1000000ULL
+#define US_PER_MS  UINT64_C(1000)
 
 struct probe {
 	struct http_loop *loop;
@@ -187,17 +189,32 @@ static void beside_later(struct probe *p)
 		p->beside_timer = http_timer_start(p->loop, PROBE_BESIDE_MS, on_beside_timer, p);
 }
 
+/* Nothing came for most of its time: that is no slow source, of which a bound could be told. */
+static bool has_stalled(const struct probe *p)
+{
+	const uint64_t silent_us = now_us() - p->meter.last_us;
+
+	return !probe_meter_full(&p->meter) && silent_us >= p->bulk.ms * US_PER_MS * 3 / 4;
+}
+
 /* The time is over: what came until now is the result. */
 static void on_limit(void *ctx)
 {
+	AUTO(error_clear) struct error err = ERROR_INIT;
 	struct probe *p = ctx;
 
 	p->limit = NULL;
 	registry_cancel(&p->call);
+	if (has_stalled(p))
+		(void)error_set(&err,
+			ERR_TEMP,
+			"stalled: nothing after %" PRIu64 " bytes for %" PRIu64 " ms",
+			p->meter.bytes,
+			(now_us() - p->meter.last_us) / US_PER_MS);
 	p->enough = true;
 	p->result.backend = "";
 	probe_meter_result(&p->meter, p->start_us, &p->result);
-	p->bulk.done(p->bulk.ctx, &p->result, NULL);
+	p->bulk.done(p->bulk.ctx, &p->result, err.code == ERR_NONE ? NULL : &err);
 	probe_free(p);
 }
 

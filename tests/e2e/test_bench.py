@@ -313,6 +313,45 @@ def test_sources_of_an_upstream_are_compared_by_their_names(run, pair, make_faul
     assert not pair[0].asked('GET', BLOBS)                             # it only says what is right
 
 
+def test_a_name_that_is_no_source_of_the_upstreams_is_refused(run, pair):
+    config = setups.configuration(pair[0], ['store'], mirrors=[pair[1]], tags={'include': ['v1']})
+    r = run('bench', '--compare', pair[0].host, 'localhost:1', *SHORT, config=config)
+    assert r.code == 2 and f"'localhost:1' is no source of the upstreams (there are: {pair[0].host}, {pair[1].host})" \
+        in r.stderr, repr(r)
+    assert not pair[0].asked() and not pair[1].asked()
+
+
+def test_too_few_rounds_are_warned_of(run, pair):
+    r = run('bench', *named(*pair), '--rounds', '3', '--duration', '8s').ok()
+    assert 'warning: 3 rounds are too few to tell 2 sources apart: 4 are needed' in flat(r.stdout), repr(r)
+    r = run('bench', *named(*pair), '--rounds', '4', '--duration', '8s').ok()
+    assert 'too few' not in r.stdout, repr(r)
+
+
+def test_a_clear_difference_in_too_few_rounds_is_not_sure(run, pair):
+    pair[1].rule(faults.slow(6000000), 'GET', BLOBS)
+    r = run('bench', *plain(*pair), '--compare', *(f'{s.host}/{REPOSITORY}:v1' for s in pair),
+            '--rounds', '3', '--duration', '12s').ok()
+    assert re.search(r'not told apart: .* p = 0\.1, 3 rounds.*; too few rounds to be sure$', flat(r.stdout).splitlines()[0]), repr(r)
+
+
+def test_wrong_content_is_said_where_two_are_compared(run, pair):
+    pair[1].rule(faults.flip_byte(1000), 'GET', BLOBS)
+    r = run('bench', *plain(*pair), '--compare', *(f'{s.host}/{REPOSITORY}:v1' for s in pair), *SHORT)
+    assert re.search(rf'; but {pair[1].host}/\S+ gives wrong content$', flat(r.stdout).splitlines()[0]), repr(r)
+
+
+@pytest.mark.parametrize('more, says', [
+    (['--max-bytes', '2MiB'], 'stalled'),                       # all trials are short
+    (['--duration', '8s'], 'stopped before its first transfer ended'),# the time is over first
+])
+def test_a_source_that_stalls_has_an_error_and_no_rate(run, pair, more, says):
+    pair[1].rule(faults.stall(1000), 'GET', BLOBS)
+    row = bench(run, *pair, more=more)[pair[1].host]
+    assert says in row['error'] and row['throughput_mib_per_sec'] is None, row
+    assert not row['rank_bulk'] and all(t['error'] for t in row['trials'])
+
+
 def test_an_interrupt_ends_with_what_there_is(run, pair):
     pair[1].rule(faults.slow(300000), 'GET', BLOBS)
     process = run.start('bench', *named(*pair), '--json')
@@ -431,6 +470,10 @@ def test_what_was_measured_is_saved_for_the_choice(run, pair):
     (['--source', 'h.example/a:v1', '--json', '--csv'], 'exclude'),
     (['--source', 'h.example/a:v1', '--rounds', '101'], '--rounds'),
     (['--compare', 'h.example/a:v1'], 'two sources'),
+    (['--compare', 'localhost:5001', 'localhost:5003'], 'name HOST/REPOSITORY:TAG, or add --image'),
+    (['--source', 'localhost:5001'], 'name HOST/REPOSITORY:TAG, or add --image'),
+    (['--source', 'h.example/a:v1', '--html', '/nonexistent/page.html'], 'no folder'),
+    (['--source', 'h.example/a:v1', '--html', '/tmp'], 'is a folder'),
 ])
 def test_a_mistake_is_named(run, words, says):
     r = run('bench', *words)

@@ -284,9 +284,18 @@ static void two_are_compared_by_their_rounds(void **state)
 	bench_result_free(r);
 }
 
+static void rounds_needed_grow_with_the_sources(void **state)
+{
+	(void)state;
+	assert_int_equal(bench_rounds_needed(1), 1);
+	assert_int_equal(bench_rounds_needed(2), 4); /* 2/70; of 3: 2/20 */
+	assert_int_equal(bench_rounds_needed(3), 5); /* 3 * 2/252; of 4: 3 * 2/70 */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rounds_needed_grow_with_the_sources),
 		cmocka_unit_test(without_limits_the_guides_figures_hold),
 		cmocka_unit_test(a_small_blob_is_fetched_whole_in_each_trial),
 		cmocka_unit_test(a_blob_beyond_reason_is_not_fetched_whole),
