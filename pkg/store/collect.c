@@ -331,7 +331,10 @@ static int run_steps(struct collect *c, struct error *err)
 	if (c->options->dry_run) {
 		rc = preview(c, err);
 	} else {
-		rc = collect_doomed(c, err);
+		/* No layout may go on naming what goes now. */
+		rc = store_layouts_write(c->store, err);
+		if (rc == 0)
+			rc = collect_doomed(c, err);
 		if (rc == 0)
 			rc = from_the_top(c, err);
 	}

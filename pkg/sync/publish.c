@@ -315,7 +315,12 @@ static int put_store(struct put *put, struct error *err)
 	int rc = manifest_parse(
 		put->bytes, node->size, run->media_types[node->media_type], &view, err);
 
-	return rc < 0 ? rc : store_manifest_put(spot->target->store, &manifest, err);
+	if (rc == 0)
+		rc = store_manifest_put(spot->target->store, &manifest, err);
+	/* Its tag, or its index, may come hours later: a collector must not come first. */
+	if (rc == 0)
+		rc = store_lease(spot->target->store, run->lease, &node->digest, LEASE_SEC, err);
+	return rc;
 }
 
 static void put_start(struct push *push, uint32_t node)

@@ -157,7 +157,7 @@ static void move_start(struct sync_run *run, size_t i)
 			    m->row.tag,
 			    &m->row.new_digest,
 			    &m->err) < 0 &&
-			m->err.code == ERR_NOTFOUND) {
+			m->err.code == ERR_NOTFOUND && !m->cell) {
 			m->gone = true;
 			error_clear(&m->err);
 		}
