@@ -287,21 +287,23 @@ static struct verdict *recall(struct htpasswd *h, const struct digest *key)
 	return NULL;
 }
 
+static struct verdict *oldest(struct htpasswd *h)
+{
+	struct verdict *v = &h->verdicts[0];
+
+	for (unsigned i = 1; i < h->n_verdicts; i++)
+		if (h->verdicts[i].used < v->used)
+			v = &h->verdicts[i];
+	return v;
+}
+
 /* Instead of the one that was not asked for longest. */
 static void remember(struct htpasswd *h, const struct digest *key, bool right)
 {
 	struct verdict *v = recall(h, key);
 
-	if (!v && h->n_verdicts < HTPASSWD_CACHE)
-		v = &h->verdicts[h->n_verdicts++];
-	for (unsigned i = 0; !v && i < HTPASSWD_CACHE; i++) {
-		const struct verdict *oldest = &h->verdicts[0];
-
-		for (unsigned j = 1; j < HTPASSWD_CACHE; j++)
-			if (h->verdicts[j].used < oldest->used)
-				oldest = &h->verdicts[j];
-		v = &h->verdicts[oldest - h->verdicts];
-	}
+	if (!v)
+		v = h->n_verdicts < HTPASSWD_CACHE ? &h->verdicts[h->n_verdicts++] : oldest(h);
 	*v = (struct verdict){.key = *key, .right = right, .used = ++h->clock};
 }
 
@@ -350,8 +352,9 @@ static bool equal_slowly(const char *a, const char *b, size_t len)
 
 static bool hashes_to(const char *password, const char *hash)
 {
+	/* crypt_rn() is libxcrypt's; sanitizers know another size of crypt_r()'s memory. */
 	struct crypt_data *data = xcalloc(1, sizeof(*data));
-	const char *made = crypt_r(password, hash, data);
+	const char *made = crypt_rn(password, hash, data, sizeof(*data));
 	const bool right = made && strlen(made) == BCRYPT_LEN && strlen(hash) == BCRYPT_LEN &&
 			   equal_slowly(made, hash, BCRYPT_LEN);
 

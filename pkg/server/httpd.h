@@ -12,7 +12,8 @@
  *
  * What the library lets pass and a proxy in front might read differently is refused here, with the
  * connection closed: Content-Length beside Transfer-Encoding, two of either, another coding than
- * "chunked", two Hosts, none (RFC 9112 sections 3.2, 6.1, 6.3).
+ * "chunked", two Hosts, none (RFC 9112 sections 3.2, 6.1, 6.3), a line that goes on in the next or
+ * does not end in CRLF.  Such requests come to no callback; httpd_stats() counts them.
  */
 #pragma once
 

@@ -70,31 +70,45 @@ static const char *look_at(const struct httpd_field *f, struct seen *s)
 	return NULL;
 }
 
+/* RFC 9112 3.2. */
+static const char *check_host(const struct seen *s, bool http_1_1)
+{
+	if (s->hosts > 1)
+		return "more than one Host";
+	if (s->hosts == 0 && http_1_1)
+		return "no Host";
+	if (s->host && !is_made_of(s->host, host))
+		return "malformed Host";
+	return NULL;
+}
+
+/* RFC 9112 6.1 and 6.3. */
+static const char *check_ends(const struct seen *s, bool http_1_1)
+{
+	if (s->lengths > 0 && s->codings > 0)
+		return "Content-Length beside Transfer-Encoding";
+	if (s->lengths > 1)
+		return "more than one Content-Length";
+	if (s->codings > 1)
+		return "more than one Transfer-Encoding";
+	if (s->coding && !http_1_1)
+		return "Transfer-Encoding in HTTP/1.0";
+	return NULL;
+}
+
 static struct httpd_framing measure(const struct seen *s, bool http_1_1)
 {
-	struct httpd_framing ok = {.length = -1};
+	struct httpd_framing ok = {.length = -1, .chunked = s->coding != NULL};
+	const char *why = check_host(s, http_1_1);
 
-	/* RFC 9112 3.2. */
-	if (s->hosts > 1)
-		return refuse(400, "more than one Host");
-	if (s->hosts == 0 && http_1_1)
-		return refuse(400, "no Host");
-	if (s->host && !is_made_of(s->host, host))
-		return refuse(400, "malformed Host");
-	/* RFC 9112 6.1 and 6.3. */
-	if (s->lengths > 0 && s->codings > 0)
-		return refuse(400, "Content-Length beside Transfer-Encoding");
-	if (s->lengths > 1)
-		return refuse(400, "more than one Content-Length");
-	if (s->codings > 1)
-		return refuse(400, "more than one Transfer-Encoding");
-	if (s->coding && !http_1_1)
-		return refuse(400, "Transfer-Encoding in HTTP/1.0");
+	if (!why)
+		why = check_ends(s, http_1_1);
+	if (why)
+		return refuse(400, why);
 	if (s->coding && strcasecmp(s->coding, "chunked") != 0)
 		return refuse(501, "a Transfer-Encoding other than chunked");
 	if (s->length && !read_length(s->length, &ok.length))
 		return refuse(400, "malformed Content-Length");
-	ok.chunked = s->coding != NULL;
 	return ok;
 }
 
@@ -119,4 +133,18 @@ bool httpd_check_target(const char *target)
 		if (*p <= ' ' || *p == 0x7f || strncmp((const char *)p, "%00", 3) == 0)
 			return false;
 	return *target != '\0';
+}
+
+bool httpd_check_lines(
+	const char *version, const struct httpd_field *fields, size_t n, const char *end)
+{
+	static const size_t crlf = 2;
+	const char *next = version + strlen(version) + crlf;
+
+	for (size_t i = 0; i < n; i++) {
+		if (fields[i].name != next)
+			return false;
+		next = fields[i].value + strlen(fields[i].value) + crlf;
+	}
+	return next + crlf == end;
 }

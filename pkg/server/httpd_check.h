@@ -32,3 +32,11 @@ struct httpd_framing httpd_check_fields(const struct httpd_field *fields, size_t
  * NUL, which would end the text early for whoever unescapes it.
  */
 bool httpd_check_target(const char *target);
+
+/*
+ * Whether the lines of a header that was taken apart in place stood behind one another, each with
+ * a CRLF at its end: a line that goes on in the next one, a bare line feed or a NUL leaves a gap.
+ * version is the end of the first line, end is behind the whole header.
+ */
+bool httpd_check_lines(
+	const char *version, const struct httpd_field *fields, size_t n, const char *end);

@@ -219,7 +219,8 @@ static enum MHD_Result collect_field(
 		l->n++;
 		return MHD_NO;
 	}
-	l->at[l->n++] = (struct httpd_field){.name = name, .value = value ? value : ""};
+	if (value)
+		l->at[l->n++] = (struct httpd_field){.name = name, .value = value};
 	return MHD_YES;
 }
 
@@ -238,6 +239,19 @@ static void read_client(struct conn *c, struct MHD_Connection *mhd)
 					    &c->client_name) == TLS_CLIENT_REFUSED;
 }
 
+/*
+ * libmicrohttpd before 1.0 takes a line that begins with a space for more of the name (!) of the
+ * field before, so that "Content-Length: 5" can be hidden from it (RFC 9112 5.2 has such a line
+ * refused), and a bare line feed for the end of a line.  It leaves the header where it received
+ * it, which is how this can be seen; later ones refuse both themselves.
+ */
+static bool has_odd_lines(const struct httpd_request *r, const char *version,
+	const struct field_list *l, size_t header_bytes)
+{
+	return MHD_get_version()[0] == '0' && l->n <= HTTPD_FIELDS_MAX &&
+	       !httpd_check_lines(version, l->at, l->n, r->method_text + header_bytes);
+}
+
 static struct httpd_framing check(struct httpd_request *r, const char *version)
 {
 	const union MHD_ConnectionInfo *size =
@@ -251,6 +265,8 @@ static struct httpd_framing check(struct httpd_request *r, const char *version)
 	f = httpd_check_fields(l.at, l.n, http_1_1);
 	if (f.status == 0 && size && size->header_size > HTTPD_HEADER_MAX)
 		f = (struct httpd_framing){.status = 431, .why = "the header is too long"};
+	if (f.status == 0 && size && has_odd_lines(r, version, &l, size->header_size))
+		f = (struct httpd_framing){.status = 400, .why = "a line does not end in CRLF"};
 	if (f.status == 0 && r->odd_target)
 		f = (struct httpd_framing){.status = 400, .why = "malformed request target"};
 	read_client(r->conn, r->mhd);

@@ -5,11 +5,13 @@
  */
 #pragma once
 
+#include <fcntl.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <stdbool.h>
 #include <time.h>
 
+#include "util/clock.h"
 #include "util/file.h"
 #include "util/mem.h"
 

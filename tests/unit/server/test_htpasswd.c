@@ -23,7 +23,7 @@ static char *hashed(const char *password, unsigned cost)
 {
 	AUTO_FREE char *setting = xasprintf("$2y$%02u$abcdefghijklmnopqrstuu", cost);
 	AUTO_FREE struct crypt_data *data = xcalloc(1, sizeof(*data));
-	const char *hash = crypt_r(password, setting, data);
+	const char *hash = crypt_rn(password, setting, data, sizeof(*data));
 
 	assert_non_null(hash);
 	assert_int_equal(hash[0], '$');

@@ -107,6 +107,25 @@ static void fields_are_counted(void **state)
 	assert_int_equal(httpd_check_fields(list, HTTPD_FIELDS_MAX + 1, true).status, 431);
 }
 
+static void lines_stand_behind_one_another(void **state)
+{
+	/* As a parser leaves them: each colon, CR and LF is a NUL. */
+	static const char good[] = "HTTP/1.1\0\0Host\0h\0\0X\0  y\0\0\0";
+	static const char folded[] = "HTTP/1.1\0\0Host\0h\0\0 i\0\0X\0y\0\0\0";
+	static const char bare[] = "HTTP/1.1\0\0Host\0h\0X\0  y\0\0\0";
+	const struct httpd_field in_good[] = {{good + 10, good + 15}, {good + 18, good + 22}};
+	const struct httpd_field in_folded[] = {
+		{folded + 10, folded + 15}, {folded + 22, folded + 24}};
+	const struct httpd_field in_bare[] = {{bare + 10, bare + 15}, {bare + 17, bare + 21}};
+
+	(void)state;
+	assert_true(httpd_check_lines(good, in_good, 2, good + sizeof(good)));
+	assert_false(httpd_check_lines(good, in_good, 2, good + sizeof(good) - 1));
+	assert_false(httpd_check_lines(good, in_good, 1, good + sizeof(good)));
+	assert_false(httpd_check_lines(folded, in_folded, 2, folded + sizeof(folded)));
+	assert_false(httpd_check_lines(bare, in_bare, 2, bare + sizeof(bare)));
+}
+
 static void a_target_is_visible_and_has_no_end_inside(void **state)
 {
 	static const char *const wrong[] = {
@@ -148,6 +167,13 @@ static const struct {
 	{"GET /x%00 HTTP/1.1\r\nHost: h\r\n\r\n" INNER, 400},
 	{"GET /x HTTP/1.1\r\nHost: h\r\nX: a\x01\r\n\r\n" INNER, 400},
 	{"GET /x HTTP/1.1\r\nHost: h\r\nno colon\r\n\r\n" INNER, 400},
+	{"PUT /x HTTP/1.1\r\nHost: h\r\nContent-Length: 38\r\n 0\r\n\r\n" INNER, 400},
+	{"PUT /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n" INNER,
+		400},
+	{"GET /x HTTP/1.1\r\nHost: h\r\nX: a\r\n\tb\r\n\r\n" INNER, 400},
+	{"GET /x HTTP/1.1\nHost: h\n\n" INNER, 400},
+	{"GET /x HTTP/1.1\r\nHost: h\nX: y\r\n\r\n" INNER, 400},
+	{"GET /x HTTP/1.1\r\nHost: h\r\n\n" INNER, 400},
 	{"GET /x HTTP/2.0\r\nHost: h\r\n\r\n" INNER, 505},
 	{"PUT /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5x\r\nabcde\r\n" INNER,
 		400},
@@ -158,8 +184,23 @@ static const struct {
 		413},
 };
 
+/* What still comes, up to the end of the connection; false: there is none. */
+static bool hear_the_end(int fd, char *to, size_t room)
+{
+	size_t len = 0;
+	ssize_t n = 1;
+
+	while (n > 0 && len < room - 1) {
+		n = recv(fd, to + len, room - 1 - len, 0);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	to[len] = '\0';
+	return n == 0 || (n < 0 && errno == ECONNRESET);
+}
+
 static void nothing_is_served_behind_a_request_that_was_refused(void **state)
 {
+	char rest[4096];
 	struct scene s;
 	struct reply r;
 	int fd;
@@ -174,11 +215,10 @@ static void nothing_is_served_behind_a_request_that_was_refused(void **state)
 			fail_msg("%s\n-> %s", smuggled[i].request, r.head);
 		assert_string_equal(wire_field(&r, "Connection"), "close");
 		/* libmicrohttpd 0.9.75 has the header of its own refusals twice. */
-		if (!wire_is_over(fd, 5000)) {
-			wire_hear(fd, &r, false);
-			if (r.status != smuggled[i].status || !wire_is_over(fd, 5000))
-				fail_msg("%s\n-> behind it: %s", smuggled[i].request, r.head);
-		}
+		if (!hear_the_end(fd, rest, sizeof(rest)))
+			fail_msg("%s\n: the connection goes on", smuggled[i].request);
+		if (strstr(rest, " 200 OK"))
+			fail_msg("%s\n-> behind it: %s", smuggled[i].request, rest);
 		(void)close(fd);
 	}
 	scene_stop(&s);
@@ -224,6 +264,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_that_can_be_read_in_two_ways_is_refused),
 		cmocka_unit_test(fields_are_counted),
+		cmocka_unit_test(lines_stand_behind_one_another),
 		cmocka_unit_test(a_target_is_visible_and_has_no_end_inside),
 		cmocka_unit_test(nothing_is_served_behind_a_request_that_was_refused),
 		cmocka_unit_test(rubbish_is_answered_or_cut_and_the_next_client_served),
