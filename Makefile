@@ -102,7 +102,7 @@ REPLAYS   := $(FUZZ_SRC:tests/fuzz/%.c=$(O)/replay/%)
 PARALLEL   = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all deps deps-demo deps-test deps-netlab deps-dev demo test e2e netlab check build-tests unit cli replay \
+.PHONY: all deps deps-demo deps-test deps-netlab deps-dev demo test e2e conformance netlab check build-tests unit cli replay \
         check-asan check-tsan lint lint-text headers fmt fmt-check warnings analyze fuzz fuzzers \
         bench compdb install uninstall dist clean help FORCE
 .DELETE_ON_ERROR:
@@ -195,6 +195,11 @@ replay: $(REPLAYS)
 e2e:                          ## whole runs against docker-registry and a scripted faulty server
 	@$(MAKE) $(PARALLEL) $(BINS) $(O)/unit/report/test_page
 	@REGMIRROR=$(abspath $(O)/bin/regmirror) $(PYTHON) -B -m pytest -q -p no:cacheprovider tests/e2e $(E2E)
+CONFORMANCE := github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111
+conformance: $(BINS)          ## the OCI conformance suite against serve (Go 1.24 or newer; fetches it as a module)
+	@GOBIN=$(abspath $(O)/go) go install $(CONFORMANCE)
+	@REGMIRROR=$(abspath $(O)/bin/regmirror) OCI_CONFORMANCE=$(abspath $(O)/go/conformance) \
+	  $(PYTHON) -B -m pytest -q -p no:cacheprovider tests/e2e/test_conformance.py
 netlab: deps-netlab           ## sources behind emulated links, with figures (root; NETLAB='-k stripe')
 	@$(MAKE) $(PARALLEL) $(BINS) $(NETLABS)
 	@REGMIRROR=$(abspath $(O)/bin/regmirror) NETLAB_OUT=$(abspath $(O)/netlab) \

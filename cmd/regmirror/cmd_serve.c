@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "adhoc.h"
+#include "config/checks.h"
 #include "program.h"
 #include "server/registry.h"
 #include "systemd.h"
@@ -147,6 +148,17 @@ static void raise_descriptors(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* As of the configuration's setting. */
+static int listen_here(struct config *config, const char *address, struct error *err)
+{
+	int rc = check_listen(address, err);
+
+	if (rc < 0)
+		return error_wrap(err, rc, "--listen");
+	str_replace(&config->serve.listen, address);
+	return 0;
+}
+
 static int open_store(const struct config *config, struct store **ret, struct error *err)
 {
 	AUTO_FREE char *path = xasprintf("%s/store", config->state);
@@ -174,7 +186,7 @@ int cmd_serve(struct program *program, int argc, char **argv, struct error *err)
 	}
 	rc = adhoc_config(program, &no_hosts, &config, err);
 	if (rc == 0 && args.listen)
-		str_replace(&config->serve.listen, args.listen);
+		rc = listen_here(config, args.listen, err);
 	if (rc == 0)
 		rc = systemd_socket(&socket_fd, err);
 	if (rc == 0)

@@ -97,9 +97,12 @@ void health_metrics(struct exchange *x)
 	struct metrics m = {.text = BUF_INIT(METRICS_MAX), .whole = true};
 	struct server *s = x->server;
 	const struct counters *c = &s->counters;
-	struct httpd_stats stats = httpd_stats(s->httpd);
+	const struct httpd *httpd = atomic_load(&s->httpd);
+	struct httpd_stats stats = {.connections = 0};
 	uint64_t free_bytes = 0;
 
+	if (httpd)
+		stats = httpd_stats(httpd);
 	m.whole = traffic_print(&s->traffic, &stats, &m.text, NULL) == 0;
 	put_metric(&m,
 		"http_requests_waiting",

@@ -236,7 +236,8 @@ struct upkeep {
 
 struct server {
 	struct server_options options;
-	struct httpd *httpd;
+	_Atomic(struct httpd *)
+		httpd; /* NULL for the first requests, until httpd_start() returns */
 	struct workers *workers;
 	struct htpasswd *htpasswd; /* NULL: none */
 	struct hot *hot;

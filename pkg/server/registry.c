@@ -34,7 +34,12 @@ static int listen_on(struct server *s, struct error *err)
 		.ctx = s,
 	};
 
-	return httpd_start(&options, &s->httpd, err);
+	struct httpd *httpd = NULL;
+	int rc = httpd_start(&options, &httpd, err);
+
+	if (rc == 0)
+		atomic_store(&s->httpd, httpd);
+	return rc;
 }
 
 int server_start(const struct server_options *options, struct server **ret, struct error *err)
