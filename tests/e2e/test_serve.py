@@ -501,15 +501,6 @@ def test_what_is_deleted_is_gone_at_once(served):
     assert put_manifest(served, manifest, 'v1').status == 201
 
 
-def logged(server, which):
-    """The line of the log that comes with the end of a request, soon after its answer."""
-    until = time.monotonic() + 5
-    while not (found := [line for line in server.log if which(line)]):
-        assert time.monotonic() < until, server.lines[-3:]
-        time.sleep(0.02)
-    return found[0]
-
-
 # ---- who may ----------------------------------------------------------------------------
 
 def basic(user, password):
@@ -540,7 +531,7 @@ def test_a_client_certificate_is_as_good_as_a_password(make_served, authority):
     refused = server.ask('POST', '/v2/x/blobs/uploads/', b'')
     assert (refused.status, refused.codes) == (403, ['DENIED'])
     assert server.ask('POST', '/v2/x/blobs/uploads/', b'', cert=authority.issue('robot')).status == 202
-    assert logged(server, lambda line: line.get('status') == 202)['user'] == 'robot'
+    assert server.logged(lambda line: line.get('status') == 202)['user'] == 'robot'
 
 
 def test_users_and_certificate_are_read_again(make_served, authority):
@@ -582,7 +573,7 @@ def test_a_read_only_registry_takes_nothing(make_served, corpus):
 
 def test_each_request_is_a_line_of_the_log(holding):
     holding.ask('GET', '/v2/team/web/manifests/latest', headers={'User-Agent': 'a "test"\n'[:-1]})
-    line = logged(holding, lambda line: line.get('agent') == 'a "test"')
+    line = holding.logged(lambda line: line.get('agent') == 'a "test"')
     assert (line['method'], line['path'], line['status']) == ('GET', '/v2/team/web/manifests/latest', 200)
     assert line['peer'] == '127.0.0.1' and line['user'] == '-' and line['out'] > 100 and line['complete'] == 'true'
 

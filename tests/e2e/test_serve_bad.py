@@ -185,7 +185,7 @@ def test_a_damaged_blob_is_no_answer(served):
     os.truncate(path, 100)
     answer = served.ask('GET', f'/v2/team/web/blobs/{digest}')
     assert answer.status >= 400 and answer.codes
-    assert any(digest.split(':')[1] in line.get('msg', '') for line in served.log)
+    assert served.logged(lambda line: digest.split(':')[1] in line.get('msg', ''))['level'] == 'error'
 
 
 # ---- kill -9 ----------------------------------------------------------------------------------

@@ -161,7 +161,7 @@ def test_containerd_pulls_through_hosts_toml_with_ns(secured, containerd, corpus
     manifests, blobs = corpus.reach(corpus.tags['team/web']['v1.0.0'])
     listed = containerd('content', 'ls', '-q').split()
     assert set(manifests) | set(blobs) <= set(listed)
-    assert any('containerd' in line.get('agent', '') for line in secured.log)
+    assert secured.logged(lambda line: 'containerd' in line.get('agent', ''))
 
 
 # ---- Docker's dialect, as guides to its engine describe it ----------------------------------

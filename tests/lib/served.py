@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 import urllib.parse
 
 from client import Client
@@ -94,6 +95,14 @@ class Served:
     def log(self):
         """The lines of the log so far, as dicts."""
         return [json.loads(line) for line in list(self.lines)]
+
+    def logged(self, which):
+        """The first such line, which may come soon after what it is about."""
+        until = time.monotonic() + 5
+        while not (found := [line for line in self.log if which(line)]):
+            assert time.monotonic() < until, self.lines[-3:]
+            time.sleep(0.02)
+        return found[0]
 
     def signal(self, number):
         self.process.send_signal(number)
