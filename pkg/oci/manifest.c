@@ -352,3 +352,38 @@ int manifest_parse(const void *bytes, size_t len, const char *content_type, stru
 	m = MANIFEST_INIT;
 	return 0;
 }
+
+static int by_digest(const void *a, const void *b)
+{
+	const struct digest *x = a, *y = b;
+
+	if (x->algo != y->algo)
+		return x->algo < y->algo ? -1 : 1;
+	return memcmp(x->raw, y->raw, digest_raw_len(x->algo));
+}
+
+/* In order; the caller frees. */
+static struct digest *sorted_children(const struct manifest *m)
+{
+	struct digest *children = xcalloc(m->n_items ? m->n_items : 1, sizeof(*children));
+
+	for (size_t i = 0; i < m->n_items; i++)
+		children[i] = m->items[i].digest;
+	qsort(children, m->n_items, sizeof(*children), by_digest);
+	return children;
+}
+
+bool manifest_same_children(const struct manifest *a, const struct manifest *b)
+{
+	AUTO_FREE struct digest *x = NULL;
+	AUTO_FREE struct digest *y = NULL;
+
+	if (a->kind != MEDIA_INDEX || b->kind != MEDIA_INDEX || a->n_items != b->n_items)
+		return false;
+	x = sorted_children(a);
+	y = sorted_children(b);
+	for (size_t i = 0; i < a->n_items; i++)
+		if (!digest_equal(&x[i], &y[i]))
+			return false;
+	return true;
+}

@@ -83,3 +83,9 @@ void manifest_clear(struct manifest *m);
  */
 NODISCARD int manifest_parse(const void *bytes, size_t len, const char *content_type,
 	struct manifest *ret, struct error *err);
+
+/*
+ * Whether both are indexes that list the same digests, each as often, in whatever order: one may be
+ * the other in another encoding.
+ */
+bool manifest_same_children(const struct manifest *a, const struct manifest *b);

@@ -148,21 +148,6 @@ static void check_range(struct bench *b)
 
 /* ---- freshness ---- */
 
-static bool same_children(const struct manifest *a, const struct manifest *b)
-{
-	if (a->kind != MEDIA_INDEX || b->kind != MEDIA_INDEX || a->n_items != b->n_items)
-		return false;
-	for (size_t i = 0; i < a->n_items; i++) {
-		size_t k = 0;
-
-		while (k < b->n_items && !digest_equal(&a->items[i].digest, &b->items[k].digest))
-			k++;
-		if (k == b->n_items)
-			return false;
-	}
-	return true;
-}
-
 /* A mirror's own document, to see whether it is the same in other words. */
 static bool ask_children(struct bench *b, struct bench_work *work, const struct bench_sample *s)
 {
@@ -177,7 +162,7 @@ static bool ask_children(struct bench *b, struct bench_work *work, const struct 
 	bench_ask_all(b, &ask, 1);
 	if (ask.err.code == ERR_NONE &&
 		manifest_parse(ask.body.data, ask.body.len, ask.media_type, &theirs, NULL) == 0)
-		same = same_children(&s->top, &theirs);
+		same = manifest_same_children(&s->top, &theirs);
 	manifest_clear(&theirs);
 	bench_ask_clear(&ask);
 	return same;

@@ -30,8 +30,7 @@ struct watch {
 	struct registry_call *call;
 	struct tag_history history;
 	struct freshness_facts facts;
-	struct digest *children; /* the mirror's, sorted */
-	size_t n_children;
+	struct manifest theirs; /* the mirror's index, while it is compared */
 };
 
 struct watch_list {
@@ -94,8 +93,7 @@ static void look_further(struct watch_list *list);
 
 static void done(struct watch *w)
 {
-	free(w->children);
-	w->children = NULL;
+	manifest_clear(&w->theirs);
 	w->list->running--;
 	look_further(w->list);
 }
@@ -230,45 +228,20 @@ static void origin_answered(void *ctx, struct registry_reply *reply, struct erro
 
 /* ---- the same children in another index ---- */
 
-static int by_bytes(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(struct digest));
-}
-
-/* The children's digests, sorted; false: no index. */
-static bool children_of(
-	const struct buf *body, const char *type, struct digest **ret, size_t *ret_n)
-{
-	AUTO(manifest_clear) struct manifest view = MANIFEST_INIT;
-	struct digest *children;
-
-	if (manifest_parse(body->data, body->len, type, &view, NULL) < 0 ||
-		view.kind != MEDIA_INDEX || view.n_items == 0)
-		return false;
-	children = xcalloc(view.n_items, sizeof(*children)); /* zeroed: compared as bytes */
-	for (size_t i = 0; i < view.n_items; i++) {
-		children[i].algo = view.items[i].digest.algo;
-		memcpy(children[i].raw, view.items[i].digest.raw, sizeof(children[i].raw));
-	}
-	qsort(children, view.n_items, sizeof(*children), by_bytes);
-	*ret = children;
-	*ret_n = view.n_items;
-	return true;
-}
-
 static void compared(void *ctx, struct registry_reply *reply, struct error *err)
 {
 	struct watch *w = ctx;
-	AUTO_FREE struct digest *children = NULL;
-	size_t n = 0;
+	AUTO(manifest_clear) struct manifest own = MANIFEST_INIT;
 
 	w->call = NULL;
 	source_note(authority_of(w), err);
 	if (gave_no_answer(w, err))
 		return;
 	w->facts.same_children =
-		!err && children_of(reply->body, reply->media_type, &children, &n) &&
-		n == w->n_children && memcmp(children, w->children, n * sizeof(*children)) == 0;
+		!err &&
+		manifest_parse(
+			reply->body->data, reply->body->len, reply->media_type, &own, NULL) == 0 &&
+		manifest_same_children(&own, &w->theirs);
 	w->facts.asked_children = true;
 	look_on(w);
 }
@@ -298,7 +271,11 @@ static void index_came(void *ctx, struct registry_reply *reply, struct error *er
 	source_note(mirror_of(w), err);
 	if (gave_no_answer(w, err))
 		return;
-	if (!err && children_of(reply->body, reply->media_type, &w->children, &w->n_children)) {
+	if (!err &&
+		manifest_parse(
+			reply->body->data, reply->body->len, reply->media_type, &w->theirs, NULL) ==
+			0 &&
+		w->theirs.kind == MEDIA_INDEX && w->theirs.n_items > 0) {
 		get(w, authority_of(w), current(w), compared);
 		return;
 	}
@@ -481,7 +458,7 @@ void watch_free(struct sync_run *run)
 	http_timer_stop(&run->watch_timer);
 	for (size_t i = 0; i < list->n; i++) {
 		registry_cancel(&list->items[i].call);
-		free(list->items[i].children);
+		manifest_clear(&list->items[i].theirs);
 	}
 	free(list->silent);
 	free(list->items);

@@ -451,9 +451,37 @@ static void the_longest_media_type_is_kept_and_a_longer_one_is_refused(void **st
 	}
 }
 
+static struct manifest index_like(struct descriptor *items, const char *children)
+{
+	struct manifest m = {.kind = MEDIA_INDEX, .items = items};
+
+	for (; children[m.n_items]; m.n_items++) {
+		items[m.n_items] = (struct descriptor){.digest = {.algo = DIGEST_SHA256}};
+		items[m.n_items].digest.raw[0] = (uint8_t)children[m.n_items];
+	}
+	return m;
+}
+
+static void indexes_are_alike_by_their_children_in_any_order_each_as_often(void **state)
+{
+	struct descriptor x[4], y[4];
+	struct manifest a = index_like(x, "abb"), b = index_like(y, "bab");
+
+	(void)state;
+	assert_true(manifest_same_children(&a, &b));
+	b = index_like(y, "aab");
+	assert_false(manifest_same_children(&a, &b));
+	b = index_like(y, "abbb");
+	assert_false(manifest_same_children(&a, &b));
+	b = index_like(y, "abb");
+	b.kind = MEDIA_MANIFEST;
+	assert_false(manifest_same_children(&a, &b));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(indexes_are_alike_by_their_children_in_any_order_each_as_often),
 		cmocka_unit_test(an_image_manifest_has_its_config_first_and_then_its_layers),
 		cmocka_unit_test(an_index_has_its_children_with_kind_and_platform),
 		cmocka_unit_test(the_document_decides_where_the_peer_is_vague),
